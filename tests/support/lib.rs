@@ -1,1 +1,12 @@
-//! What the end-to-end tests share.
+//! What the end-to-end tests share: servers on free loopback ports that end with their test,
+//! real clients, raw connections, scripted bodies, and the example programs as processes.
+
+pub mod body;
+pub mod client;
+pub mod echo;
+pub mod process;
+pub mod raw;
+pub mod serve;
+
+/// The error type of everything that can fail in more than one way.
+pub type BoxError = Box<dyn std::error::Error + Send + Sync>;

@@ -1,0 +1,32 @@
+//! Bodies whose frames come when the test says so.
+
+use bytes::Bytes;
+use http_body_util::{BodyExt as _, Full, channel::Channel, combinators::UnsyncBoxBody};
+
+use crate::BoxError;
+
+/// Any body of the tests.
+pub type Body = UnsyncBoxBody<Bytes, BoxError>;
+
+/// What feeds a body made by [`fed`]: `send_data`, then drop it to end the body or `abort` it.
+pub type Feed = http_body_util::channel::Sender<Bytes, BoxError>;
+
+/// A body that is all there.
+pub fn full(data: impl Into<Bytes>) -> Body {
+    Full::new(data.into())
+        .map_err(|never| match never {})
+        .boxed_unsync()
+}
+
+/// A body without bytes.
+#[must_use]
+pub fn empty() -> Body {
+    full(Bytes::new())
+}
+
+/// A body of unknown length, and what feeds it.
+#[must_use]
+pub fn fed() -> (Feed, Body) {
+    let (feed, body) = Channel::new(1);
+    (feed, body.boxed_unsync())
+}
