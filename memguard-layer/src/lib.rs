@@ -1,1 +1,105 @@
 //! A Tower layer that keeps the heap within a budget: caches give back first, then requests are refused.
+//!
+//! A server that buffers request bodies dies of a burst of them: each is small, all were admitted while there was room,
+//! and when they have arrived there is none. [`MemGuardLayer`] reserves the memory of a request *before* it admits it,
+//! by its Content-Length, or frame by frame if it has none, and keeps
+//!
+//! > heap in use + bytes promised ≤ budget
+//!
+//! at every admission, exactly. What does not fit makes caches give back first ([`reclaim_with`]), and is then refused
+//! with an answer that the client understands. The service below never runs for a refused request.
+//!
+//! ```
+//! use std::convert::Infallible;
+//!
+//! use axum::{Router, body::{Body, Bytes}, http::{Request, StatusCode}, routing::post};
+//! use memguard_layer::{Heap, MemGuardLayer};
+//! use tower::ServiceExt;
+//!
+//! #[global_allocator]
+//! static HEAP: Heap = Heap::new();
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() {
+//! let guard = MemGuardLayer::new(64 << 20).exempt(|parts| parts.uri.path() == "/healthz");
+//! let handle = guard.handle();
+//! let app = Router::new()
+//!     .route("/upload", post(|body: Bytes| async move { body.len().to_string() }))
+//!     .layer(guard);
+//!
+//! let upload = |length: &str, body| {
+//!     Request::post("/upload").header("content-length", length).body(Body::from(body)).unwrap()
+//! };
+//! let small = app.clone().oneshot(upload("5", "hello")).await.unwrap();
+//! assert_eq!(small.status(), StatusCode::OK);
+//!
+//! // Half of the budget is promised elsewhere: 20 MiB, which cost 40 while they are joined, do not fit beside it.
+//! let job = handle.reserve(32 << 20).expect("there is room");
+//! let large = app.clone().oneshot(upload("20971520", "the first of 20 MiB")).await.unwrap();
+//! assert_eq!(large.status(), StatusCode::SERVICE_UNAVAILABLE);
+//! assert_eq!(large.headers()["retry-after"], "1");
+//!
+//! drop(job);
+//! assert_eq!((handle.reserved(), handle.rejected()), (0, 1));
+//! # }
+//! ```
+//!
+//! # What it answers
+//!
+//! | case | HTTP | gRPC |
+//! | --- | --- | --- |
+//! | no room now | 503, `retry-after`, problem `temporary-reduced-capacity` | `RESOURCE_EXHAUSTED` |
+//! | the body alone is larger than the budget | 413 | `RESOURCE_EXHAUSTED` |
+//! | a body of unknown length outgrew the room | as above, in place of the handler's answer | `RESOURCE_EXHAUSTED` |
+//! | [`exempt`] | passed | passed |
+//!
+//! If the response has begun when a body outgrows the room, that body ends with an error and the response is the
+//! handler's affair. Requests without a body pass unless the level is [`Level::Hard`].
+//!
+//! # What it needs
+//!
+//! Exactness comes from [`Heap`], the counting allocator. Without it the resident set is used, which does not fall when
+//! freed memory stays with the allocator: a ceiling, not a measure. The service below must accept
+//! `Request<RequestBody<B>>`, as axum's `Router` and tonic's `Routes` do for any body, and be `Clone`.
+//!
+//! [`reclaim_with`]: MemGuardLayer::reclaim_with
+//! [`exempt`]: MemGuardLayer::exempt
+
+mod budget;
+mod error;
+mod future;
+mod gauge;
+mod guard;
+mod handle;
+pub mod heap;
+mod layer;
+mod length;
+mod level;
+mod overloaded;
+mod reclaim;
+mod rejection;
+mod request_body;
+mod reservation;
+mod response_body;
+mod service;
+mod source;
+mod sync;
+
+pub use self::{
+    error::ConfigError,
+    future::ResponseFuture,
+    handle::{MemGuardHandle, MemGuardStats},
+    heap::Heap,
+    layer::MemGuardLayer,
+    level::Level,
+    overloaded::{Overloaded, OverloadedKind},
+    rejection::{ProblemDetails, Rejection},
+    request_body::RequestBody,
+    reservation::Reservation,
+    response_body::ResponseBody,
+    service::MemGuard,
+    source::Source,
+};
+
+/// Any error, as the bodies of axum, hyper and tonic carry it.
+type BoxError = Box<dyn std::error::Error + Send + Sync>;

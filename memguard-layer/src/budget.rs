@@ -1,0 +1,110 @@
+//! The reservation word: how many bytes are promised, in one atomic, and what keeps the sum honest.
+//!
+//! # What is counted when
+//!
+//! The guard keeps `heap + reserved <= budget` at every admission. `heap` is what the source counts; `reserved` is what
+//! was promised and is not in the heap yet. A body of `L` bytes whose handler buffers it costs `factor × L` at its
+//! worst (2: the frames, and the buffer they are joined in). Its bytes live in one of these places:
+//!
+//! | moment | in `heap` | in `reserved` |
+//! | --- | --- | --- |
+//! | admitted, nothing read | 0 | `factor × L` |
+//! | a frame of `n` was read by the connection, nobody polled it | `n` | `factor × L` |
+//! | the frame was handed to the handler | `n` | `factor × (L - n)`, and `(factor - 1) × n` that the frame itself holds |
+//! | all frames handed over, none copied | `L` | `(factor - 1) × L` |
+//! | the handler joins them: buffer allocated, frames alive | `2 × L` | `(factor - 1) × L` |
+//! | joined, frames dropped | `L` | 0 |
+//! | the handler drops the buffer | 0 | 0 |
+//!
+//! A frame carries its own share until it is dropped, so a handler that reads and forgets (a stream, a proxy) gives back
+//! as it goes, one that holds on keeps its promise for as long, and neither depends on when the response is ready.
+//!
+//! **Counted twice, briefly.** Between the read and the poll a frame is in both columns, for at most one read buffer per
+//! connection. During the join the copy is in `heap` while its promise still stands, for the microseconds of copying.
+//! Both err towards refusing.
+//!
+//! **Not promised.** The read-ahead of a connection whose request is not admitted yet, which is in `heap` as soon as it
+//! is allocated; what a handler allocates beyond `factor` times the body, for instance the old half of a growing `Vec`,
+//! or a parsed tree; the bookkeeping of frames (some hundred bytes each, which matters if they hold one byte). The heap
+//! sees all of it at once, admission stops, and a body whose promise no longer covers what it does to the heap is ended
+//! when the heap alone is over the budget.
+//!
+//! A body of unknown length holds 64 KiB for what the connection may read ahead, until it ends; each frame's share is
+//! reserved before the frame is handed over, and a share that does not fit ends the body.
+//!
+//! # Why one word is enough
+//!
+//! Admission reads the word, then the heap, and swaps the word if it is unchanged. Bytes enter the heap *before* they
+//! leave the word (the release is ordered after the allocation), so whoever sees the smaller word sees the larger heap.
+//! What could still go wrong is a word that changed and changed back between reading and swapping: a frame moves to the
+//! heap, another request reserves as much, and the swap would succeed on a heap that was read before the move. The upper
+//! 16 bits count releases, so such a swap fails and the heap is read anew. Thus no byte of a guarded body is ever missing
+//! from the sum by which another is admitted. The price is a bound of 256 TiB for the budget.
+
+use super::sync::{
+    AtomicU64,
+    Ordering::{AcqRel, Acquire, Release},
+};
+
+const BITS: u32 = 48;
+const RELEASES: u64 = 1 << BITS;
+
+/// The largest budget, in bytes: what the word can hold.
+pub(crate) const LARGEST: u64 = RELEASES - 1;
+
+/// A number of bytes, and how many of them are promised.
+#[derive(Debug)]
+pub(crate) struct Budget {
+    bytes: u64,
+    word: AtomicU64,
+}
+
+/// By how many bytes a reservation did not fit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Short(pub(crate) u64);
+
+impl Budget {
+    pub(crate) fn new(bytes: u64) -> Self {
+        debug_assert!(bytes <= LARGEST, "checked by the layer");
+        Self {
+            bytes,
+            word: AtomicU64::new(0),
+        }
+    }
+
+    pub(crate) fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    pub(crate) fn reserved(&self) -> u64 {
+        self.word.load(Acquire) & LARGEST
+    }
+
+    /// Promises `want` bytes if they fit beside the heap and all promises; `heap` is read anew for each try.
+    pub(crate) fn reserve(&self, want: u64, heap: impl Fn() -> u64) -> Result<(), Short> {
+        let mut word = self.word.load(Acquire);
+        loop {
+            let used = (word & LARGEST).saturating_add(heap());
+            let after = used.saturating_add(want);
+            if after > self.bytes {
+                return Err(Short(after - self.bytes));
+            }
+            // No carry into the count of releases: the promised bytes stay within the budget.
+            match self
+                .word
+                .compare_exchange_weak(word, word + want, AcqRel, Acquire)
+            {
+                Ok(_) => return Ok(()),
+                Err(changed) => word = changed,
+            }
+        }
+    }
+
+    /// Takes `bytes` of a promise back. What they stood for is in the heap by now, or will never be.
+    pub(crate) fn release(&self, bytes: u64) {
+        if bytes > 0 {
+            let before = self.word.fetch_add(RELEASES.wrapping_sub(bytes), Release);
+            debug_assert!(before & LARGEST >= bytes, "released more than was reserved");
+        }
+    }
+}

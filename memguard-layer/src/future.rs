@@ -1,0 +1,113 @@
+//! The response on its way: from the service, after a wait for room, or refused.
+
+use std::{
+    fmt,
+    future::Future,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+};
+
+use http::{Request, Response};
+use pin_project::pin_project;
+use tower_service::Service;
+
+use crate::{
+    Overloaded, Rejection, RequestBody, ResponseBody,
+    reclaim::Room,
+    rejection::Asked,
+    request_body::Fate,
+    service::{Incoming, Settings},
+};
+
+/// The future of a guarded response.
+///
+/// # Cancel safety
+///
+/// May be dropped at any moment: what was reserved for the request is given back with its body.
+#[pin_project]
+pub struct ResponseFuture<S, B, R, F> {
+    #[pin]
+    state: State<S, B, F>,
+    settings: Arc<Settings<R>>,
+}
+
+#[pin_project(project = StateProj)]
+pub(crate) enum State<S, B, F> {
+    /// The service has the request.
+    Called {
+        #[pin]
+        future: F,
+        watch: Option<Watch>,
+    },
+    /// Reclaimers are at work to make room; taken when they are done.
+    Waiting(Option<Box<Waiting<S, B>>>),
+    /// There is none.
+    Refused { asked: Asked, why: Overloaded },
+}
+
+/// How the future learns that the guard ended the body, and whom it then answers.
+pub(crate) struct Watch {
+    pub(crate) fate: Arc<Fate>,
+    pub(crate) asked: Asked,
+}
+
+pub(crate) struct Waiting<S, B> {
+    pub(crate) room: Room,
+    /// Ready, as the contract of `Service` wants it.
+    pub(crate) service: S,
+    pub(crate) incoming: Incoming<B>,
+}
+
+impl<S, B, R, F> ResponseFuture<S, B, R, F> {
+    pub(crate) const fn new(state: State<S, B, F>, settings: Arc<Settings<R>>) -> Self {
+        Self { state, settings }
+    }
+}
+
+impl<S, B, R, ResB> Future for ResponseFuture<S, B, R, S::Future>
+where
+    S: Service<Request<RequestBody<B>>, Response = Response<ResB>>,
+    R: Rejection<ResB>,
+{
+    type Output = Result<Response<ResponseBody<ResB>>, S::Error>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut this = self.project();
+        loop {
+            let next = match this.state.as_mut().project() {
+                StateProj::Called { future, watch } => {
+                    let result = ready!(future.poll(cx));
+                    // A handler that swallowed the error of its body did not see the whole request.
+                    let ended = watch
+                        .as_ref()
+                        .and_then(|watch| Some((watch.fate.ended.get()?, &watch.asked)));
+                    return Poll::Ready(match ended {
+                        Some((why, asked)) => Ok(this.settings.rejection.respond(asked, why)),
+                        None => result.map(|response| response.map(ResponseBody::passed)),
+                    });
+                }
+                StateProj::Refused { asked, why } => {
+                    return Poll::Ready(Ok(this.settings.rejection.respond(asked, why)));
+                }
+                StateProj::Waiting(waiting) => {
+                    let room = &mut waiting.as_mut().expect("replaced when done").room;
+                    let verdict = ready!(room.as_mut().poll(cx));
+                    let Waiting {
+                        mut service,
+                        incoming,
+                        ..
+                    } = *waiting.take().expect("polled just now");
+                    this.settings.carry_out(verdict, &mut service, incoming)
+                }
+            };
+            this.state.set(next);
+        }
+    }
+}
+
+impl<S, B, R, F> fmt::Debug for ResponseFuture<S, B, R, F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ResponseFuture").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,166 @@
+//! What all services, bodies and handles of one layer share.
+
+use std::{
+    fmt,
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+    time::Duration,
+};
+
+use crate::{
+    Level, Overloaded, OverloadedKind, Reservation, Source,
+    budget::{Budget, Short},
+    gauge::Gauge,
+    length::Need,
+    reclaim::Evictor,
+    source::default_source,
+};
+
+pub(crate) struct Guard {
+    budget: Budget,
+    gauge: Gauge,
+    /// Settled at the first reading if nobody chose one.
+    source: OnceLock<Box<dyn Source>>,
+    evictor: Evictor,
+    retry_after_nanos: AtomicU64,
+    rejected: AtomicU64,
+    ended: AtomicU64,
+}
+
+impl Guard {
+    pub(crate) fn new(budget: u64) -> Self {
+        let guard = Self {
+            budget: Budget::new(budget),
+            gauge: Gauge::new(budget),
+            source: OnceLock::new(),
+            evictor: Evictor::default(),
+            retry_after_nanos: AtomicU64::new(0),
+            rejected: AtomicU64::new(0),
+            ended: AtomicU64::new(0),
+        };
+        guard.set_retry_after(Duration::from_secs(1));
+        guard
+    }
+
+    /// Fails if a source was chosen or read before.
+    pub(crate) fn set_source(&self, source: Box<dyn Source>) -> Result<(), ()> {
+        self.source.set(source).map_err(drop)
+    }
+
+    pub(crate) fn set_retry_after(&self, delay: Duration) {
+        self.retry_after_nanos
+            .store(u64::try_from(delay.as_nanos()).unwrap_or(u64::MAX), Relaxed);
+    }
+
+    pub(crate) const fn evictor(&self) -> &Evictor {
+        &self.evictor
+    }
+
+    pub(crate) const fn budget(&self) -> &Budget {
+        &self.budget
+    }
+
+    pub(crate) fn heap(&self) -> u64 {
+        self.source.get_or_init(default_source).bytes()
+    }
+
+    pub(crate) fn level(&self) -> Level {
+        self.gauge.observe(self.heap())
+    }
+
+    pub(crate) fn rejected(&self) -> u64 {
+        self.rejected.load(Relaxed)
+    }
+
+    pub(crate) fn ended(&self) -> u64 {
+        self.ended.load(Relaxed)
+    }
+
+    pub(crate) fn count_rejected(&self) {
+        self.rejected.fetch_add(1, Relaxed);
+    }
+
+    pub(crate) fn count_ended(&self) {
+        self.ended.fetch_add(1, Relaxed);
+        self.count_rejected();
+    }
+
+    /// Promises `bytes` if they fit, whatever the level; the caller owes their release.
+    pub(crate) fn reserve(&self, bytes: u64) -> Result<(), Short> {
+        self.budget.reserve(bytes, || self.heap())
+    }
+
+    /// Admits a request that fits, starts a round of reclaim behind its back if memory is getting short.
+    pub(crate) fn admit(self: &Arc<Self>, need: Need) -> Result<Option<Reservation>, Overloaded> {
+        let heap = self.heap();
+        let level = self.gauge.observe(heap);
+        let verdict = self.judge(need, level);
+        if verdict.is_ok() && level >= Level::Soft {
+            self.evictor.start(self, self.gauge.above_target(heap));
+        }
+        verdict
+    }
+
+    /// As [`admit`](Self::admit), without a round of its own.
+    pub(crate) fn admit_after_reclaim(
+        self: &Arc<Self>,
+        need: Need,
+    ) -> Result<Option<Reservation>, Overloaded> {
+        self.judge(need, self.level())
+    }
+
+    fn judge(
+        self: &Arc<Self>,
+        need: Need,
+        level: Level,
+    ) -> Result<Option<Reservation>, Overloaded> {
+        let wanted = need.bytes();
+        if wanted > self.budget.bytes() {
+            return Err(self.overloaded(OverloadedKind::TooLarge, level, wanted));
+        }
+        if level == Level::Hard {
+            return Err(self.overloaded(OverloadedKind::NoRoom, level, wanted));
+        }
+        if need == Need::Nothing {
+            return Ok(None);
+        }
+        match self.reserve(wanted) {
+            Ok(()) => Ok(Some(Reservation::of(Arc::clone(self), wanted))),
+            Err(Short(_)) => Err(self.overloaded(OverloadedKind::NoRoom, level, wanted)),
+        }
+    }
+
+    /// Starts or joins a round that makes room for `need`; false if none is to be had.
+    pub(crate) fn evict_for(self: &Arc<Self>, need: Need) -> bool {
+        let heap = self.heap();
+        let used = heap
+            .saturating_add(self.budget.reserved())
+            .saturating_add(need.bytes());
+        let ask = used
+            .saturating_sub(self.budget.bytes())
+            .max(self.gauge.above_target(heap));
+        self.evictor.start(self, ask)
+    }
+
+    pub(crate) fn overloaded(&self, kind: OverloadedKind, level: Level, wanted: u64) -> Overloaded {
+        let retry_after = Duration::from_nanos(self.retry_after_nanos.load(Relaxed));
+        Overloaded {
+            kind,
+            level,
+            wanted,
+            budget: self.budget.bytes(),
+            retry_after,
+        }
+    }
+}
+
+impl fmt::Debug for Guard {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Guard")
+            .field("budget", &self.budget)
+            .field("gauge", &self.gauge)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,100 @@
+//! The way in from outside the request path.
+
+use std::sync::Arc;
+
+use crate::{Level, Reservation, guard::Guard, length::Need};
+
+/// Reads a guard's figures and reserves from its budget; clones are the same guard.
+#[derive(Clone, Debug)]
+pub struct MemGuardHandle {
+    guard: Arc<Guard>,
+}
+
+/// A guard's figures at one moment; bytes and counts since the start.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct MemGuardStats {
+    /// The level by the heap.
+    pub level: Level,
+    /// The budget, in bytes.
+    pub budget: u64,
+    /// Bytes in use, by the source.
+    pub heap: u64,
+    /// Bytes promised and not in the heap yet.
+    pub reserved: u64,
+    /// Requests refused, for whatever reason.
+    pub rejected: u64,
+    /// Requests among them whose body the guard ended midway.
+    pub bodies_ended: u64,
+    /// Rounds of reclaim that have ended.
+    pub reclaim_rounds: u64,
+    /// Rounds among them that freed less than a tenth of what was asked.
+    pub reclaim_in_vain: u64,
+    /// Bytes that all rounds freed.
+    pub reclaimed: u64,
+}
+
+impl MemGuardHandle {
+    pub(crate) const fn of(guard: Arc<Guard>) -> Self {
+        Self { guard }
+    }
+
+    /// The level by the heap at this moment.
+    #[must_use]
+    pub fn level(&self) -> Level {
+        self.guard.level()
+    }
+
+    /// Bytes in use at this moment, by the source.
+    #[must_use]
+    pub fn heap(&self) -> u64 {
+        self.guard.heap()
+    }
+
+    /// Bytes promised and not in the heap yet.
+    #[must_use]
+    pub fn reserved(&self) -> u64 {
+        self.guard.budget().reserved()
+    }
+
+    /// The budget, in bytes.
+    #[must_use]
+    pub fn budget(&self) -> u64 {
+        self.guard.budget().bytes()
+    }
+
+    /// Requests refused since the start.
+    #[must_use]
+    pub fn rejected(&self) -> u64 {
+        self.guard.rejected()
+    }
+
+    /// All figures; each is read on its own, so they may be of slightly different moments.
+    #[must_use]
+    pub fn stats(&self) -> MemGuardStats {
+        let tally = self.guard.evictor().tally();
+        MemGuardStats {
+            level: self.level(),
+            budget: self.budget(),
+            heap: self.heap(),
+            reserved: self.reserved(),
+            rejected: self.rejected(),
+            bodies_ended: self.guard.ended(),
+            reclaim_rounds: tally.rounds,
+            reclaim_in_vain: tally.in_vain,
+            reclaimed: tally.freed,
+        }
+    }
+
+    /// Sets `bytes` aside for a job of the application's own, if they fit beside the heap and all promises.
+    ///
+    /// If they do not, reclaimers are asked in the background, so that a later try may succeed.
+    #[must_use = "dropping a reservation gives its bytes back"]
+    pub fn reserve(&self, bytes: u64) -> Option<Reservation> {
+        if self.guard.reserve(bytes).is_ok() {
+            return Some(Reservation::of(Arc::clone(&self.guard), bytes));
+        }
+        self.guard.evict_for(Need::Whole(bytes));
+        None
+    }
+}

@@ -1,0 +1,175 @@
+//! The layer and its settings.
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use http::{Response, request::Parts};
+use tower_layer::Layer;
+
+use crate::{
+    ConfigError, MemGuard, MemGuardHandle, Overloaded, ProblemDetails, Source, budget::LARGEST,
+    guard::Guard, service::Settings,
+};
+
+/// Guards the services it wraps by one budget of heap bytes; see the [crate's documentation](crate).
+///
+/// Clones, and all services made from them, share the budget, the source, the reclaimers and the counters.
+#[must_use = "a layer does nothing until it wraps a service"]
+pub struct MemGuardLayer<R = ProblemDetails> {
+    settings: Settings<R>,
+}
+
+impl MemGuardLayer {
+    /// Keeps the heap and what is promised from it within `budget_bytes`, from 1 to 2⁴⁸ - 1.
+    ///
+    /// Choose it well below what kills the process: half of the container's limit leaves room for what the allocator
+    /// keeps, for stacks and for the kernel's buffers.
+    ///
+    /// # Panics
+    ///
+    /// If `budget_bytes` is out of range; [`try_new`](Self::try_new) returns the error instead.
+    #[track_caller]
+    pub fn new(budget_bytes: u64) -> Self {
+        match Self::try_new(budget_bytes) {
+            Ok(layer) => layer,
+            Err(error) => panic!("{error}"),
+        }
+    }
+
+    /// As [`new`](Self::new), for a budget that comes from configuration.
+    ///
+    /// # Errors
+    ///
+    /// If `budget_bytes` is 0 or larger than 2⁴⁸ - 1.
+    pub fn try_new(budget_bytes: u64) -> Result<Self, ConfigError> {
+        if !(1..=LARGEST).contains(&budget_bytes) {
+            return Err(ConfigError::new(format!(
+                "budget_bytes is {budget_bytes}, but must be from 1 to {LARGEST} (256 TiB)"
+            )));
+        }
+        let guard = Arc::new(Guard::new(budget_bytes));
+        Ok(Self {
+            settings: Settings {
+                guard,
+                factor: 2,
+                exempt: None,
+                rejection: Arc::new(ProblemDetails),
+            },
+        })
+    }
+}
+
+impl<R> MemGuardLayer<R> {
+    /// Where the number of bytes in use comes from; any `Fn() -> u64` will do.
+    ///
+    /// Default: the [`Heap`](crate::Heap) if one is installed; else, on Linux, the resident set of the process (about
+    /// a microsecond to read, and slow to fall after bytes were freed); else nothing, and only reservations count.
+    ///
+    /// # Panics
+    ///
+    /// If a source was set before, or the guard is already in use.
+    #[track_caller]
+    pub fn source(self, source: impl Source) -> Self {
+        let set = self.settings.guard.set_source(Box::new(source));
+        assert!(
+            set.is_ok(),
+            "the source is set once, before the guard is first used"
+        );
+        self
+    }
+
+    /// Asks `reclaim` to give bytes back before a request is refused, and in the background from
+    /// [`Level::Soft`](crate::Level::Soft) on.
+    ///
+    /// It gets the number of bytes wanted and returns how many it freed. Called again, this adds one more, asked for
+    /// what those before it did not free. At most one runs at a time, on tokio's blocking threads; without a tokio
+    /// runtime (with its timer) none is asked. A request that would be refused waits for up to 250 ms; one that fits
+    /// never waits. After a round that freed less than a tenth, by its own account or by the source's, nobody is asked
+    /// for a second, and refusals do not wait.
+    ///
+    /// Works at any time, also for services that are already running.
+    pub fn reclaim_with(self, reclaim: impl Fn(u64) -> u64 + Send + Sync + 'static) -> Self {
+        self.settings.guard.evictor().add(Arc::new(reclaim));
+        self
+    }
+
+    /// How many times its own length a request body costs at its worst, while it is handled. Default: 2.
+    ///
+    /// 2 is right for a handler that takes the whole body: it holds the frames and the buffer they are joined in for a
+    /// moment. 1 suits handlers that stream it on. Parsing into a tree may ask for more.
+    ///
+    /// # Panics
+    ///
+    /// If `factor` is 0.
+    #[track_caller]
+    pub fn body_factor(mut self, factor: u32) -> Self {
+        assert!(factor > 0, "body_factor is 0, but must be at least 1");
+        self.settings.factor = factor;
+        self
+    }
+
+    /// Lets requests pass always and unmetered for which `exempt` is true: health checks. Default: none.
+    pub fn exempt(mut self, exempt: impl Fn(&Parts) -> bool + Send + Sync + 'static) -> Self {
+        self.settings.exempt = Some(Arc::new(exempt));
+        self
+    }
+
+    /// What a refused client is told to wait, in whole seconds rounded up, at least 1. Default: 1 s.
+    pub fn retry_after(self, delay: Duration) -> Self {
+        self.settings.guard.set_retry_after(delay);
+        self
+    }
+
+    /// Answers refused requests by `reject` instead of [`ProblemDetails`].
+    ///
+    /// It gets the head of the request, of which the guard therefore keeps a copy while the request has a body that
+    /// might be ended. The [`Overloaded`] is put into the extensions of the response afterwards.
+    pub fn with_rejection<F, B>(self, reject: F) -> MemGuardLayer<F>
+    where
+        F: Fn(&Parts, &Overloaded) -> Response<B>,
+    {
+        let Settings {
+            guard,
+            factor,
+            exempt,
+            rejection: _,
+        } = self.settings;
+        MemGuardLayer {
+            settings: Settings {
+                guard,
+                factor,
+                exempt,
+                rejection: Arc::new(reject),
+            },
+        }
+    }
+
+    /// The way to the guard's figures, and to reservations for the application's own jobs.
+    #[must_use]
+    pub fn handle(&self) -> MemGuardHandle {
+        MemGuardHandle::of(Arc::clone(&self.settings.guard))
+    }
+}
+
+impl<R> Clone for MemGuardLayer<R> {
+    fn clone(&self) -> Self {
+        Self {
+            settings: self.settings.clone(),
+        }
+    }
+}
+
+impl<R> fmt::Debug for MemGuardLayer<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MemGuardLayer")
+            .field("settings", &self.settings)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<S, R> Layer<S> for MemGuardLayer<R> {
+    type Service = MemGuard<S, R>;
+
+    fn layer(&self, inner: S) -> Self::Service {
+        MemGuard::new(inner, Arc::new(self.settings.clone()))
+    }
+}
