@@ -1,0 +1,166 @@
+//! The bodies that pass through the layer.
+
+use crate::fill::{Broken, Seat};
+use bytes::Bytes;
+use http::HeaderMap;
+use http_body::{Body, Frame, SizeHint};
+use pin_project::pin_project;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::{error::Error, fmt};
+use tower::BoxError;
+
+/// The request body that the service below sees: the client's, or an empty one where the cache asks
+/// on its own behalf.
+#[pin_project]
+pub struct RequestBody<B>(#[pin] Option<B>);
+
+impl<B> RequestBody<B> {
+    pub(crate) fn original(body: B) -> Self {
+        Self(Some(body))
+    }
+
+    pub(crate) fn empty() -> Self {
+        Self(None)
+    }
+}
+
+impl<B: Body> Body for RequestBody<B> {
+    type Data = B::Data;
+    type Error = B::Error;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
+        match self.project().0.as_pin_mut() {
+            Some(body) => body.poll_frame(cx),
+            None => Poll::Ready(None),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.0.as_ref().is_none_or(Body::is_end_stream)
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.0
+            .as_ref()
+            .map_or_else(|| SizeHint::with_exact(0), Body::size_hint)
+    }
+}
+
+impl<B> fmt::Debug for RequestBody<B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RequestBody").finish_non_exhaustive()
+    }
+}
+
+/// The response body: the service's own, one from the store, or one that is being filled.
+///
+/// # Cancel safety
+///
+/// Dropping it early leaves a fill to its other readers and to the store.
+#[pin_project]
+pub struct ResponseBody<B>(#[pin] Kind<B>);
+
+#[pin_project(project = KindProjected)]
+enum Kind<B> {
+    Own(#[pin] B),
+    Whole {
+        data: Bytes,
+        trailers: Option<HeaderMap>,
+    },
+    Shared {
+        seat: Seat,
+        left: Option<u64>,
+    },
+}
+
+impl<B> ResponseBody<B> {
+    pub(crate) fn own(body: B) -> Self {
+        Self(Kind::Own(body))
+    }
+
+    pub(crate) fn whole(data: Bytes, trailers: Option<HeaderMap>) -> Self {
+        Self(Kind::Whole { data, trailers })
+    }
+
+    pub(crate) fn empty() -> Self {
+        Self::whole(Bytes::new(), None)
+    }
+
+    pub(crate) fn shared(seat: Seat, length: Option<u64>) -> Self {
+        Self(Kind::Shared { seat, left: length })
+    }
+}
+
+impl<B> Body for ResponseBody<B>
+where
+    B: Body<Data = Bytes>,
+    B::Error: Into<BoxError>,
+{
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        match self.project().0.project() {
+            KindProjected::Own(body) => body.poll_frame(cx).map_err(Into::into),
+            KindProjected::Whole { data, trailers } => Poll::Ready(if data.is_empty() {
+                trailers
+                    .take()
+                    .map(|trailers| Ok(Frame::trailers(trailers)))
+            } else {
+                Some(Ok(Frame::data(std::mem::take(data))))
+            }),
+            KindProjected::Shared { seat, left } => {
+                let frame = ready!(seat.poll_frame(cx));
+                if let (Some(left), Some(Ok(frame))) = (left, &frame) {
+                    let read = frame.data_ref().map_or(0, |data| data.len() as u64);
+                    *left = left.saturating_sub(read);
+                }
+                Poll::Ready(frame.map(|frame| frame.map_err(|broken| BodyError(broken).into())))
+            }
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match &self.0 {
+            Kind::Own(body) => body.is_end_stream(),
+            Kind::Whole { data, trailers } => data.is_empty() && trailers.is_none(),
+            Kind::Shared { seat, .. } => seat.is_finished(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.0 {
+            Kind::Own(body) => body.size_hint(),
+            Kind::Whole { data, .. } => SizeHint::with_exact(data.len() as u64),
+            Kind::Shared { left, .. } => left.map_or_else(SizeHint::default, SizeHint::with_exact),
+        }
+    }
+}
+
+impl<B> fmt::Debug for ResponseBody<B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ResponseBody").finish_non_exhaustive()
+    }
+}
+
+/// A body that was shared between clients ended early.
+#[derive(Debug)]
+struct BodyError(Broken);
+
+impl fmt::Display for BodyError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self.0 {
+            Broken::Origin => "the service's response body ended early",
+            Broken::TooSlow => "this client read too slowly of a body that it shared with others",
+        })
+    }
+}
+
+impl Error for BodyError {}

@@ -1,0 +1,41 @@
+//! Fills: one request to the origin, many readers.
+//!
+//! # Life of a fill
+//!
+//! 1. **Pending.** The first request that misses a key *leads*: it puts a [`Fill`] into the table of
+//!    [`Fills`] and spawns a task that owns the request to the origin. Requests for the same key
+//!    that come now take a [`Seat`] at that fill and wait for its head. The leader has a seat too
+//!    and is a reader like the others: it may leave, and the fill goes on.
+//! 2. **Judged.** The origin's head arrives. Before any follower may see it, the rules decide. If
+//!    the answer may be shared, its head is *published* and everyone reads on. If not, the
+//!    followers are *released* at once, each to the origin by itself; the answer goes to the leader
+//!    alone, unbuffered, and a mark keeps requests for this key from queueing for a while.
+//! 3. **Filling.** The task reads the body at its own pace, and readers follow at theirs, from
+//!    memory: none holds back another, nor the store. New requests still join, and start at the
+//!    first byte.
+//! 4. **Complete.** The answer is stored first, then the last frame and the end are shown, and the
+//!    fill leaves the table. A request that finds no fill looks into the store once more before it
+//!    leads, so the change-over shows no gap.
+//!
+//! A body that outgrows the limit on the way cannot be stored. Nobody joins it any more, what all
+//! readers have seen is dropped, and from then on the origin is read no faster than the slowest of
+//! them; a reader that holds up others for [`PATIENCE`] is cut off. A fill whose task ends early
+//! (error, panic, shutdown) breaks: the readers' bodies end with an error, never as if complete.
+//!
+//! # Who keeps it alive
+//!
+//! The task. When no seat is taken any more it goes on for `fill_timeout`, for the store's sake,
+//! and is dropped after that, and the request to the origin with it.
+
+mod seat;
+mod table;
+mod task;
+
+pub(crate) use seat::{Broken, Headline, Seat};
+pub(crate) use table::{Fills, Joined, Lead, Newcomer};
+pub(crate) use task::{Answer, Job, content_length};
+
+use std::time::Duration;
+
+/// How long a reader may hold up others in a body too large to keep.
+const PATIENCE: Duration = Duration::from_secs(10);

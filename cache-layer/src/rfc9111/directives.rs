@@ -1,0 +1,252 @@
+//! `Cache-Control`, of requests and of responses (RFC 9111 section 5.2).
+
+use http::{HeaderMap, HeaderName, header};
+use std::time::Duration;
+
+/// What an overflowing `delta-seconds` counts as (RFC 9111 section 1.2.2).
+const DELTA_MAX: u64 = 1 << 31;
+
+/// The response directives that a shared cache acts on (section 5.2.2).
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct ResponseDirectives {
+    pub(crate) no_store: bool,
+    /// With field names too: the qualified form is read as the plain one, which is stricter.
+    pub(crate) no_cache: bool,
+    /// With field names too, as `no_cache`.
+    pub(crate) private: bool,
+    pub(crate) public: bool,
+    pub(crate) must_revalidate: bool,
+    pub(crate) must_understand: bool,
+    pub(crate) max_age: Option<Duration>,
+    pub(crate) s_maxage: Option<Duration>,
+}
+
+impl ResponseDirectives {
+    pub(crate) fn parse(headers: &HeaderMap) -> Self {
+        let mut all = Self::default();
+        for_each_directive(headers, header::CACHE_CONTROL, |name, argument| {
+            match_directive(name, |name| match name {
+                b"no-store" => all.no_store = true,
+                b"no-cache" => all.no_cache = true,
+                b"private" => all.private = true,
+                b"public" => all.public = true,
+                b"must-revalidate" => all.must_revalidate = true,
+                b"must-understand" => all.must_understand = true,
+                b"max-age" => strictest(&mut all.max_age, argument),
+                b"s-maxage" => strictest(&mut all.s_maxage, argument),
+                _ => {}
+            });
+        });
+        all
+    }
+}
+
+/// The request directives (section 5.2.1).
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct RequestDirectives {
+    pub(crate) no_store: bool,
+    pub(crate) no_cache: bool,
+    pub(crate) only_if_cached: bool,
+    pub(crate) max_age: Option<Duration>,
+    pub(crate) min_fresh: Option<Duration>,
+}
+
+impl RequestDirectives {
+    pub(crate) fn parse(headers: &HeaderMap) -> Self {
+        let mut all = Self::default();
+        if !headers.contains_key(header::CACHE_CONTROL) {
+            // Section 5.4: `Pragma: no-cache` counts only where there is no Cache-Control.
+            for_each_directive(headers, header::PRAGMA, |name, _| {
+                all.no_cache |= name.eq_ignore_ascii_case(b"no-cache");
+            });
+            return all;
+        }
+        for_each_directive(headers, header::CACHE_CONTROL, |name, argument| {
+            match_directive(name, |name| match name {
+                b"no-store" => all.no_store = true,
+                b"no-cache" => all.no_cache = true,
+                b"only-if-cached" => all.only_if_cached = true,
+                b"max-age" => strictest(&mut all.max_age, argument),
+                // A greater freshness demanded is the stricter one; an unreadable one is left out.
+                b"min-fresh" => all.min_fresh = all.min_fresh.max(argument.and_then(delta_seconds)),
+                _ => {}
+            });
+        });
+        all
+    }
+}
+
+/// Repeated values: the strictest counts; an unreadable one is stale at once (section 4.2.1).
+fn strictest(slot: &mut Option<Duration>, argument: Option<&[u8]>) {
+    let value = argument.and_then(delta_seconds).unwrap_or_default();
+    *slot = Some(slot.map_or(value, |old| old.min(value)));
+}
+
+/// `delta-seconds` as token or quoted string: digits only, overflow counts as 2^31.
+pub(crate) fn delta_seconds(argument: &[u8]) -> Option<Duration> {
+    if argument.is_empty() || !argument.iter().all(u8::is_ascii_digit) {
+        return None;
+    }
+    let seconds = argument.iter().fold(0u64, |sum, digit| {
+        (sum * 10 + u64::from(digit - b'0')).min(DELTA_MAX)
+    });
+    Some(Duration::from_secs(seconds))
+}
+
+/// Calls `act` with the lower-cased name; no directive we know is longer than the buffer.
+fn match_directive(name: &[u8], act: impl FnOnce(&[u8])) {
+    let mut lower = [0u8; 32];
+    if let Some(lower) = lower.get_mut(..name.len()) {
+        lower.copy_from_slice(name);
+        lower.make_ascii_lowercase();
+        act(lower);
+    }
+}
+
+/// Walks the directives of all lines of a field, with unquoted arguments.
+fn for_each_directive(
+    headers: &HeaderMap,
+    field: HeaderName,
+    mut act: impl FnMut(&[u8], Option<&[u8]>),
+) {
+    for line in headers.get_all(field) {
+        for element in elements(line.as_bytes()) {
+            match element.iter().position(|byte| *byte == b'=') {
+                None => act(element, None),
+                Some(at) => act(&element[..at], Some(unquote(&element[at + 1..]))),
+            }
+        }
+    }
+}
+
+/// The inside of a quoted string. Escapes stay: no argument we read may hold one.
+fn unquote(argument: &[u8]) -> &[u8] {
+    argument
+        .strip_prefix(b"\"")
+        .and_then(|rest| rest.strip_suffix(b"\""))
+        .unwrap_or(argument)
+}
+
+/// The non-empty members of a comma-separated list; commas in quoted strings do not split.
+pub(crate) fn elements(line: &[u8]) -> impl Iterator<Item = &[u8]> {
+    split_unquoted(line, b',')
+}
+
+/// The non-empty, trimmed stretches between separators that stand outside of quoted strings.
+pub(crate) fn split_unquoted(mut rest: &[u8], separator: u8) -> impl Iterator<Item = &[u8]> {
+    std::iter::from_fn(move || {
+        while !rest.is_empty() {
+            let (mut quoted, mut escaped) = (false, false);
+            let end = rest.iter().position(|byte| {
+                match (*byte, quoted) {
+                    _ if escaped => escaped = false,
+                    (b'\\', true) => escaped = true,
+                    (b'"', _) => quoted = !quoted,
+                    (byte, false) => return byte == separator,
+                    _ => {}
+                }
+                false
+            });
+            let (stretch, after) = match end {
+                Some(at) => (&rest[..at], &rest[at + 1..]),
+                None => (rest, &[][..]),
+            };
+            rest = after;
+            let stretch = stretch.trim_ascii();
+            if !stretch.is_empty() {
+                return Some(stretch);
+            }
+        }
+        None
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http::HeaderValue;
+    use proptest::prelude::*;
+
+    fn response(lines: &[&str]) -> ResponseDirectives {
+        let mut headers = HeaderMap::new();
+        for line in lines {
+            headers.append(header::CACHE_CONTROL, line.parse().unwrap());
+        }
+        ResponseDirectives::parse(&headers)
+    }
+
+    fn seconds(n: u64) -> Option<Duration> {
+        Some(Duration::from_secs(n))
+    }
+
+    #[test]
+    fn names_are_case_insensitive_and_lines_are_joined() {
+        let all = response(&["Max-Age=10 , PUBLIC", "s-MaxAge=\"20\",must-revalidate"]);
+        assert_eq!((all.max_age, all.s_maxage), (seconds(10), seconds(20)));
+        assert!(all.public && all.must_revalidate && !all.no_store);
+    }
+
+    #[test]
+    fn quoted_commas_do_not_split() {
+        let all = response(&[r#"ext="no-store, private, \", no-cache", max-age=5"#]);
+        assert_eq!(
+            all,
+            ResponseDirectives {
+                max_age: seconds(5),
+                ..Default::default()
+            }
+        );
+    }
+
+    #[test]
+    fn qualified_forms_are_read_as_the_plain_ones() {
+        assert!(response(&[r#"private="set-cookie, x""#]).private);
+        assert!(response(&[r#"no-cache="etag""#]).no_cache);
+    }
+
+    #[test]
+    fn numbers_overflow_to_two_to_the_31_and_nonsense_is_stale() {
+        for (line, expected) in [
+            ("max-age=99999999999999999999999", 1 << 31),
+            ("max-age=2147483648", 1 << 31),
+            ("max-age=-1", 0),
+            ("max-age=1.5", 0),
+            ("max-age", 0),
+            ("max-age=", 0),
+            ("max-age=60, max-age=7", 7),
+            ("max-age=60, max-age=x", 0),
+        ] {
+            assert_eq!(response(&[line]).max_age, seconds(expected), "{line}");
+        }
+    }
+
+    #[test]
+    fn pragma_counts_only_without_cache_control() {
+        let mut headers = HeaderMap::new();
+        headers.insert(header::PRAGMA, HeaderValue::from_static("No-Cache"));
+        assert!(RequestDirectives::parse(&headers).no_cache);
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("max-age=3"));
+        let all = RequestDirectives::parse(&headers);
+        assert!(!all.no_cache && all.max_age == seconds(3));
+    }
+
+    proptest! {
+        #[test]
+        fn no_line_panics(line in proptest::collection::vec(32u8..=255, 0..80)) {
+            let mut headers = HeaderMap::new();
+            if let Ok(value) = HeaderValue::from_bytes(&line) {
+                headers.insert(header::CACHE_CONTROL, value);
+            }
+            ResponseDirectives::parse(&headers);
+            RequestDirectives::parse(&headers);
+        }
+
+        #[test]
+        fn a_directive_is_found_among_any_others(
+            before in "[a-z]{1,9}(=[a-z0-9]{1,5})?", after in "[a-z]{1,9}(=\"[a-z ,=]{0,9}\")?",
+        ) {
+            let all = response(&[&format!("{before} ,\t no-store,{after}")]);
+            prop_assert!(all.no_store);
+        }
+    }
+}

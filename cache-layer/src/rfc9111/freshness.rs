@@ -1,0 +1,147 @@
+//! How long an answer is fresh and how old it is (RFC 9111 section 4.2).
+
+use super::directives::{ResponseDirectives, delta_seconds, elements};
+use http::{HeaderMap, HeaderValue, header};
+use std::time::{Duration, SystemTime};
+
+/// The lifetime that the origin states for a shared cache, if it states one (section 4.2.1).
+pub(crate) fn explicit_lifetime(
+    directives: &ResponseDirectives,
+    headers: &HeaderMap,
+    received: SystemTime,
+) -> Option<Duration> {
+    if let Some(stated) = directives.s_maxage.or(directives.max_age) {
+        return Some(stated);
+    }
+    let mut expires = headers.get_all(header::EXPIRES).iter();
+    let first = expires.next()?;
+    // An unreadable or repeated Expires, "0" above all, is in the past (section 5.3).
+    if expires.next().is_some() {
+        return Some(Duration::ZERO);
+    }
+    let from = date(headers).unwrap_or(received);
+    Some(
+        http_date(first)
+            .and_then(|until| until.duration_since(from).ok())
+            .unwrap_or(Duration::ZERO),
+    )
+}
+
+/// `corrected_initial_age` of section 4.2.3: the age at the moment the head was received.
+pub(crate) fn initial_age(headers: &HeaderMap, received: SystemTime, delay: Duration) -> Duration {
+    let apparent = date(headers)
+        .and_then(|date| received.duration_since(date).ok())
+        .unwrap_or_default();
+    apparent.max(age_field(headers) + delay)
+}
+
+/// The first member of `Age`; what cannot be read is ignored (section 5.1).
+fn age_field(headers: &HeaderMap) -> Duration {
+    headers
+        .get(header::AGE)
+        .and_then(|value| elements(value.as_bytes()).next())
+        .and_then(delta_seconds)
+        .unwrap_or_default()
+}
+
+/// The `Date` field, if it is one.
+pub(crate) fn date(headers: &HeaderMap) -> Option<SystemTime> {
+    headers.get(header::DATE).and_then(http_date)
+}
+
+/// Any of the three formats of RFC 9110 section 5.6.7; zones other than GMT are invalid.
+pub(crate) fn http_date(value: &HeaderValue) -> Option<SystemTime> {
+    httpdate::parse_http_date(value.to_str().ok()?).ok()
+}
+
+/// Takes up to `share` of a lifetime of our own making away, so that entries which were stored in
+/// one second do not expire in one second. `draw` is uniform in `0.0..1.0`.
+pub(crate) fn jittered(lifetime: Duration, share: f64, draw: f64) -> Duration {
+    lifetime.mul_f64(1.0 - share * draw)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn headers(fields: &[(&'static str, &str)]) -> HeaderMap {
+        fields
+            .iter()
+            .map(|(n, v)| (n.parse().unwrap(), v.parse().unwrap()))
+            .collect()
+    }
+
+    fn lifetime(fields: &[(&'static str, &str)]) -> Option<u64> {
+        let headers = headers(fields);
+        let received = SystemTime::UNIX_EPOCH + Duration::from_secs(784_111_777);
+        explicit_lifetime(&ResponseDirectives::parse(&headers), &headers, received)
+            .map(|lifetime| lifetime.as_secs())
+    }
+
+    #[test]
+    fn s_maxage_beats_max_age_beats_expires() {
+        let expires = ("expires", "Sun, 06 Nov 1994 08:50:37 GMT");
+        let date = ("date", "Sun, 06 Nov 1994 08:49:37 GMT");
+        assert_eq!(lifetime(&[expires, date]), Some(60));
+        assert_eq!(
+            lifetime(&[expires, date, ("cache-control", "max-age=5")]),
+            Some(5)
+        );
+        assert_eq!(
+            lifetime(&[expires, ("cache-control", "max-age=5, s-maxage=9")]),
+            Some(9)
+        );
+        assert_eq!(
+            lifetime(&[expires]),
+            Some(60),
+            "no Date: from the time of receipt"
+        );
+        assert_eq!(lifetime(&[("date", "Sun, 06 Nov 1994 08:49:37 GMT")]), None);
+    }
+
+    #[test]
+    fn all_three_date_formats_and_nothing_else() {
+        for (expires, expected) in [
+            ("Sunday, 06-Nov-94 08:50:37 GMT", 60),
+            ("Sun Nov  6 08:50:37 1994", 60),
+            ("0", 0),
+            ("-1", 0),
+            ("", 0),
+            ("Sun, 06 Nov 1994 08:50:37 PST", 0),
+            ("Sun, 06 Nov 1994 08:50:37 +0100", 0),
+        ] {
+            assert_eq!(
+                lifetime(&[("expires", expires)]),
+                Some(expected),
+                "{expires}"
+            );
+        }
+    }
+
+    #[test]
+    fn age_is_the_greater_of_apparent_and_stated_with_delay() {
+        let at = SystemTime::UNIX_EPOCH + Duration::from_secs(784_111_777 + 30);
+        let age = |fields: &[(&'static str, &str)], delay| {
+            initial_age(&headers(fields), at, Duration::from_secs(delay)).as_secs()
+        };
+        let date = ("date", "Sun, 06 Nov 1994 08:49:37 GMT");
+        assert_eq!(age(&[date], 2), 30);
+        assert_eq!(age(&[date, ("age", "40")], 2), 42);
+        assert_eq!(age(&[("age", "7, 900")], 0), 7);
+        assert_eq!(age(&[("age", "nonsense")], 1), 1);
+        assert_eq!(age(&[("age", "-5")], 0), 0);
+    }
+
+    proptest! {
+        #[test]
+        fn jitter_only_shortens_and_stays_in_bounds(
+            seconds in 0u64..1 << 31, share in 0.0..=1.0f64, draw in 0.0..1.0f64,
+        ) {
+            let whole = Duration::from_secs(seconds);
+            let short = jittered(whole, share, draw);
+            prop_assert!(short <= whole);
+            prop_assert!(short.as_secs_f64() >= whole.as_secs_f64() * (1.0 - share) - 1e-6);
+        }
+    }
+}

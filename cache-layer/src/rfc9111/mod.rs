@@ -1,0 +1,19 @@
+//! The rules of RFC 9111 for a shared cache, as functions over values: no clock, no lock, no I/O.
+//!
+//! | file | question |
+//! | --- | --- |
+//! | [`directives`] | what do the `Cache-Control` lines say (section 5.2)? |
+//! | [`freshness`] | how long is it fresh, how old is it (section 4.2)? |
+//! | [`storable`] | may this answer be stored (section 3)? |
+//! | [`reuse`] | may this stored answer serve that request (section 4)? |
+//! | [`vary`] | were the nominated request fields the same (section 4.1)? |
+//! | [`precondition`] | would the client rather have a 304 (section 4.3.2)? |
+//! | [`fields`] | which fields are kept (section 3.1)? |
+
+pub(crate) mod directives;
+pub(crate) mod fields;
+pub(crate) mod freshness;
+pub(crate) mod precondition;
+pub(crate) mod reuse;
+pub(crate) mod storable;
+pub(crate) mod vary;

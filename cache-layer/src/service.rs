@@ -1,0 +1,272 @@
+//! The service: plans each request, answers hits on the spot, leaves the rest to others.
+
+use crate::body::{RequestBody, ResponseBody};
+use crate::cache_status::Outcome;
+use crate::future::{After, ResponseFuture};
+use crate::key::Key;
+use crate::miss::Miss;
+use crate::rfc9111::directives::RequestDirectives;
+use crate::rfc9111::precondition::{not_modified, strip_representation};
+use crate::rfc9111::reuse::{Forward, reusable};
+use crate::rfc9111::storable::Asked;
+use crate::shared::Shared;
+use crate::store::Head;
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header, request};
+use http_body::Body;
+use std::fmt;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use tokio::time::Instant;
+use tower::{BoxError, ServiceExt};
+use tower_service::Service;
+
+/// A service behind a cache, made by [`CacheLayer`](crate::CacheLayer).
+///
+/// It is always ready: a hit must not wait for the service below, nor hold a place in it. The
+/// service below is driven to readiness by each request that needs it, so its backpressure is felt
+/// in the response future instead of in `poll_ready`.
+///
+/// # Panics
+///
+/// A request that misses spawns a task: the service must be called within a tokio runtime.
+#[derive(Clone)]
+pub struct Cache<S> {
+    inner: S,
+    shared: Arc<Shared>,
+}
+
+impl<S> Cache<S> {
+    pub(crate) fn new(inner: S, shared: Arc<Shared>) -> Self {
+        Self { inner, shared }
+    }
+
+    /// The service behind the cache.
+    pub fn get_ref(&self) -> &S {
+        &self.inner
+    }
+
+    /// The service behind the cache.
+    pub fn get_mut(&mut self) -> &mut S {
+        &mut self.inner
+    }
+
+    /// The service behind the cache, without the cache.
+    pub fn into_inner(self) -> S {
+        self.inner
+    }
+}
+
+impl<S: fmt::Debug> fmt::Debug for Cache<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Cache")
+            .field("inner", &self.inner)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<S, B, R> Service<Request<B>> for Cache<S>
+where
+    S: Service<Request<RequestBody<B>>, Response = Response<R>> + Clone + Send + 'static,
+    S::Future: Send + 'static,
+    S::Error: Send + 'static,
+    B: Body + Send + 'static,
+    R: Body<Data = Bytes> + Send + 'static,
+    R::Error: Into<BoxError>,
+{
+    type Response = Response<ResponseBody<R>>;
+    type Error = S::Error;
+    type Future = ResponseFuture<tower::util::Oneshot<S, Request<RequestBody<B>>>, R, S::Error>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        let shared = &self.shared;
+        let (parts, body) = request.into_parts();
+        let (after, request) = match plan(shared, &parts, &body) {
+            Plan::Forward(forward) => {
+                let counters = &shared.counters;
+                let counter = if forward == Forward::Method {
+                    &counters.writes
+                } else {
+                    &counters.bypassed
+                };
+                counter.count();
+                (
+                    After {
+                        outcome: Outcome::Forwarded(forward),
+                        invalidate: None,
+                    },
+                    parts,
+                )
+            }
+            Plan::Write(key) => {
+                shared.counters.writes.count();
+                let outcome = Outcome::Forwarded(Forward::Method);
+                (
+                    After {
+                        outcome,
+                        invalidate: Some(key),
+                    },
+                    parts,
+                )
+            }
+            Plan::Look(look) => match look.answer(shared, &parts.headers, Instant::now()) {
+                Ok(response) => {
+                    shared.counters.hits.count();
+                    return ResponseFuture::ready(response);
+                }
+                Err(_) if look.wants.only_if_cached => {
+                    shared.counters.unsatisfied.count();
+                    return ResponseFuture::ready(unsatisfied());
+                }
+                Err(forward) if look.head_only || look.wants.no_store => {
+                    shared.counters.misses.count();
+                    (
+                        After {
+                            outcome: Outcome::Forwarded(forward),
+                            invalidate: None,
+                        },
+                        parts,
+                    )
+                }
+                Err(forward) => {
+                    let miss = Miss {
+                        shared: Arc::clone(shared),
+                        service: self.inner.clone(),
+                        look,
+                        forward,
+                    };
+                    return ResponseFuture::miss(Box::pin(miss.answer(parts)));
+                }
+            },
+        };
+        let request = Request::from_parts(request, RequestBody::original(body));
+        ResponseFuture::forward(
+            self.inner.clone().oneshot(request),
+            Arc::clone(shared),
+            after,
+        )
+    }
+}
+
+/// What to do with a request, as far as its head tells.
+enum Plan {
+    /// Pass it on; the cache has no part in it.
+    Forward(Forward),
+    /// Pass it on; what it succeeds at invalidates the target.
+    Write(Key),
+    /// Look into the store.
+    Look(Look),
+}
+
+fn plan<B: Body>(shared: &Shared, parts: &request::Parts, body: &B) -> Plan {
+    let method = &parts.method;
+    let read = *method == Method::GET || *method == Method::HEAD;
+    if !read && (method.is_safe() || *method == Method::CONNECT || method.as_str() == "QUERY") {
+        return Plan::Forward(Forward::Method);
+    }
+    match shared.key(target_uri(parts), &parts.headers) {
+        // RFC 9111 section 4.4: an unsafe method, or one we do not know, invalidates.
+        Ok(key) if !read || key.method_overridden() => Plan::Write(key),
+        Ok(key) if is_ours(&parts.headers, body) => Plan::Look(Look {
+            key,
+            wants: RequestDirectives::parse(&parts.headers),
+            asked: Asked::credentials_only(&parts.headers),
+            head_only: *method == Method::HEAD,
+        }),
+        _ if !read => Plan::Forward(Forward::Method),
+        _ => Plan::Forward(Forward::Bypass),
+    }
+}
+
+/// Content, ranges, upgrades, and conditions that only the origin may judge (RFC 9111 section
+/// 4.3.2) are passed on.
+fn is_ours<B: Body>(headers: &HeaderMap, body: &B) -> bool {
+    const NOT_OURS: [http::HeaderName; 5] = [
+        header::RANGE,
+        header::UPGRADE,
+        header::IF_MATCH,
+        header::IF_UNMODIFIED_SINCE,
+        header::TRANSFER_ENCODING,
+    ];
+    body.is_end_stream() && !NOT_OURS.iter().any(|name| headers.contains_key(name))
+}
+
+/// The URI that the client asked for.
+#[cfg(feature = "axum")]
+fn target_uri(parts: &request::Parts) -> &http::Uri {
+    // A nested router strips its prefix: two nests would share keys.
+    parts
+        .extensions
+        .get::<axum::extract::OriginalUri>()
+        .map_or(&parts.uri, |original| &original.0)
+}
+
+/// The URI that the client asked for.
+#[cfg(not(feature = "axum"))]
+fn target_uri(parts: &request::Parts) -> &http::Uri {
+    &parts.uri
+}
+
+/// A request that the store may answer.
+pub(crate) struct Look {
+    pub(crate) key: Key,
+    pub(crate) wants: RequestDirectives,
+    pub(crate) asked: Asked,
+    pub(crate) head_only: bool,
+}
+
+impl Look {
+    /// The stored answer, if it may be used without asking the origin; else why not.
+    pub(crate) fn answer<R>(
+        &self,
+        shared: &Shared,
+        request: &HeaderMap,
+        now: Instant,
+    ) -> Result<Response<ResponseBody<R>>, Forward> {
+        let resource = shared.store.get(&self.key).ok_or(Forward::UriMiss)?;
+        let stored = resource.select(request).ok_or(Forward::VaryMiss)?;
+        let head = &stored.head;
+        if !shared.invalidations.valid(&self.key, head.number) {
+            return Err(Forward::UriMiss);
+        }
+        if !head.allows(self.asked) {
+            return Err(Forward::Request);
+        }
+        reusable(&self.wants, head.age(now), head.lifetime())?;
+        if not_modified(request, head.status(), head.headers()) {
+            return Ok(not_modified_response(head, now));
+        }
+        if self.head_only {
+            let mut response = head.response(now, ResponseBody::empty());
+            // What the GET would have said; a server would write the empty body's length.
+            response
+                .headers_mut()
+                .entry(header::CONTENT_LENGTH)
+                .or_insert_with(|| HeaderValue::from(stored.body.len()));
+            return Ok(response);
+        }
+        let body = ResponseBody::whole(stored.body.clone(), stored.trailers.clone());
+        Ok(head.response(now, body))
+    }
+}
+
+pub(crate) fn not_modified_response<R>(head: &Head, now: Instant) -> Response<ResponseBody<R>> {
+    let mut response = head.response(now, ResponseBody::empty());
+    *response.status_mut() = StatusCode::NOT_MODIFIED;
+    strip_representation(response.headers_mut());
+    response
+}
+
+/// RFC 9111 section 5.2.1.7: nothing stored can answer, and the client wants nothing else.
+fn unsatisfied<R>() -> Response<ResponseBody<R>> {
+    let mut response = Response::new(ResponseBody::empty());
+    *response.status_mut() = StatusCode::GATEWAY_TIMEOUT;
+    response
+        .headers_mut()
+        .insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}

@@ -1,0 +1,63 @@
+//! What a cache has done so far.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Counts since the layer was made, and what it holds now.
+///
+/// Every request is counted once, in the first six fields.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct CacheStats {
+    /// Requests answered from the store.
+    pub hits: u64,
+    /// Requests answered by another request's trip to the service.
+    pub collapsed: u64,
+    /// Requests that asked the service because nothing stored could answer them.
+    pub misses: u64,
+    /// GET and HEAD requests that the cache did not look at: no usable host, an overlong target, a
+    /// body, a range, an upgrade.
+    pub bypassed: u64,
+    /// Requests of other methods.
+    pub writes: u64,
+    /// `only-if-cached` requests answered 504.
+    pub unsatisfied: u64,
+    /// Answers put into the store.
+    pub stored: u64,
+    /// Answers that might have been stored, but for which there was no room.
+    pub refused_room: u64,
+    /// Requests to the service in flight on behalf of the store.
+    pub filling: u64,
+    /// Entries, one for each URI and set of override fields.
+    pub entries: u64,
+    /// Bytes held by entries and by fills in flight: bodies, fields, keys and bookkeeping.
+    pub bytes: u64,
+    /// What `bytes` is bounded by.
+    pub max_bytes: u64,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Counters {
+    pub(crate) hits: Counter,
+    pub(crate) collapsed: Counter,
+    pub(crate) misses: Counter,
+    pub(crate) bypassed: Counter,
+    pub(crate) writes: Counter,
+    pub(crate) unsatisfied: Counter,
+    pub(crate) stored: Counter,
+    pub(crate) refused_room: Counter,
+}
+
+/// On a cache line of its own: hits on one core do not slow misses on another.
+#[derive(Debug, Default)]
+#[repr(align(64))]
+pub(crate) struct Counter(AtomicU64);
+
+impl Counter {
+    pub(crate) fn count(&self) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn get(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}

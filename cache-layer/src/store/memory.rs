@@ -1,0 +1,214 @@
+//! The store in memory: moka, bounded by the bytes that its entries really hold.
+//!
+//! moka knows nothing of freshness: its own expiry costs more than ours and is coarser. It chooses
+//! the victims, we keep the books. Its bound is an eventual one, so [`MemoryStore::put`] checks the
+//! ledger itself before an entry goes in.
+
+use super::entry::{Resource, Stored};
+use super::ledger::Ledger;
+use crate::key::Key;
+use moka::policy::EvictionPolicy;
+use std::hash::{BuildHasher, Hasher};
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// Whom a full cache parts with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum Eviction {
+    /// Whom it asks for least often (TinyLFU, Einziger, Friedman and Manes 2017): a newcomer stays
+    /// only if it has been asked for more often than those it would replace.
+    #[default]
+    TinyLfu,
+    /// Whom it has not been asked for longest.
+    Lru,
+}
+
+/// More variants than this under one key and the oldest leaves.
+const MAX_VARIANTS: usize = 32;
+/// Reserved for the ballast of [`MemoryStore::reclaim`]; a request's key matches no ballast.
+const BALLAST: u128 = u128::MAX;
+/// How much one step of `reclaim` asks of the policy.
+const SLICE: u64 = 256 * 1024;
+
+pub(crate) struct MemoryStore {
+    cache: moka::sync::Cache<u128, Arc<Resource>, Identity>,
+    ledger: Arc<Ledger>,
+    max_bytes: u64,
+    /// Bytes behind one unit of moka's 32-bit weights.
+    unit: u64,
+    /// Writers of one key take turns: a resource is read, extended and put back.
+    writers: [Mutex<()>; 64],
+    reclaiming: Mutex<()>,
+}
+
+impl MemoryStore {
+    pub(crate) fn new(max_bytes: u64, eviction: Eviction) -> Self {
+        let unit = (max_bytes >> 31) + 1;
+        let cache = moka::sync::Cache::builder()
+            .max_capacity(max_bytes.div_ceil(unit))
+            .weigher(move |_, resource: &Arc<Resource>| weight(resource.weight(), unit))
+            .eviction_policy(match eviction {
+                Eviction::TinyLfu => EvictionPolicy::tiny_lfu(),
+                Eviction::Lru => EvictionPolicy::lru(),
+            })
+            .build_with_hasher(Identity);
+        Self {
+            cache,
+            ledger: Arc::default(),
+            max_bytes,
+            unit,
+            writers: [const { Mutex::new(()) }; 64],
+            reclaiming: Mutex::new(()),
+        }
+    }
+
+    pub(crate) fn ledger(&self) -> &Arc<Ledger> {
+        &self.ledger
+    }
+
+    pub(crate) fn get(&self, key: &Key) -> Option<Arc<Resource>> {
+        self.cache
+            .get(&key.digest())
+            .filter(|resource| resource.is_of(key))
+    }
+
+    /// Adds an answer to its key; false if there is no room and none could be made.
+    ///
+    /// moka's `insert` sleeps while its queue is full: call this from a fill, not from a request.
+    pub(crate) fn put(&self, key: &Key, stored: Stored, stands: impl Fn(u64) -> bool) -> bool {
+        if self.is_overfull() {
+            self.cache.run_pending_tasks();
+            if self.is_overfull() {
+                return false;
+            }
+        }
+        let now = stored.head.received();
+        let turn = &self.writers[key.digest() as usize % self.writers.len()];
+        let _turn = turn.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut variants = self.get(key).map_or_else(Vec::new, |old| {
+            let worth = |other: &&Arc<Stored>| {
+                other.head.selection != stored.head.selection
+                    && other.head.lifetime() > other.head.age(now)
+                    && stands(other.head.number)
+            };
+            old.variants().iter().filter(worth).cloned().collect()
+        });
+        if variants.len() >= MAX_VARIANTS {
+            variants.remove(0);
+        }
+        variants.push(Arc::new(stored));
+        self.cache.insert(
+            key.digest(),
+            Arc::new(Resource::new(&self.ledger, key, variants)),
+        );
+        true
+    }
+
+    /// moka lets a burst of writers run ahead of its evictions; a quarter is all they get.
+    fn is_overfull(&self) -> bool {
+        self.ledger.bytes() > self.max_bytes + self.max_bytes / 4
+    }
+
+    pub(crate) fn remove(&self, key: &Key) {
+        self.cache.invalidate(&key.digest());
+    }
+
+    pub(crate) fn clear(&self) {
+        self.cache.invalidate_all();
+        self.cache.run_pending_tasks();
+    }
+
+    /// Entries, without the ones that moka has not counted yet.
+    pub(crate) fn entries(&self) -> u64 {
+        let ballast = u64::from(self.cache.contains_key(&BALLAST));
+        self.cache.entry_count().saturating_sub(ballast)
+    }
+
+    /// Brings moka's books up to date, evicting what is over its bound.
+    pub(crate) fn settle(&self) {
+        self.cache.run_pending_tasks();
+    }
+
+    /// Drops what is dead, until `enough` says so.
+    pub(crate) fn sweep(&self, dead: impl Fn(&Resource) -> bool, enough: impl Fn(&Ledger) -> bool) {
+        for (digest, resource) in &self.cache {
+            if enough(&self.ledger) {
+                break;
+            }
+            if *digest != BALLAST && dead(&resource) {
+                drop(resource);
+                self.cache.invalidate(&*digest);
+            }
+        }
+        self.cache.run_pending_tasks();
+    }
+
+    /// Evicts by the policy's own order until the ledger is down to `goal`, or nothing is left.
+    ///
+    /// moka cannot be resized; an entry that only weighs makes it evict from its cold end.
+    pub(crate) fn squeeze(&self, goal: u64) {
+        let _one = self
+            .reclaiming
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let capacity = self.max_bytes.div_ceil(self.unit);
+        // Admitted while it weighs nothing; a change of weight passes no admission test.
+        self.set_ballast(0);
+        loop {
+            let (held, weighed) = (self.ledger.bytes(), self.cache.weighted_size());
+            if held <= goal || weighed == 0 {
+                break;
+            }
+            let slice = (held - goal).min(SLICE).div_ceil(self.unit);
+            self.set_ballast(capacity.saturating_sub(weighed.saturating_sub(slice)));
+            self.set_ballast(0);
+            if self.cache.weighted_size() >= weighed {
+                break;
+            }
+        }
+        self.cache.invalidate(&BALLAST);
+        self.cache.run_pending_tasks();
+    }
+
+    fn set_ballast(&self, units: u64) {
+        let ballast = Resource::ballast(units * self.unit);
+        self.cache.insert(BALLAST, Arc::new(ballast));
+        self.cache.run_pending_tasks();
+    }
+}
+
+fn weight(bytes: u64, unit: u64) -> u32 {
+    u32::try_from(bytes.div_ceil(unit)).unwrap_or(u32::MAX)
+}
+
+/// Our digests are uniform already.
+#[derive(Debug, Clone, Copy, Default)]
+struct Identity;
+
+#[derive(Debug, Default)]
+struct LowHalf(u64);
+
+impl BuildHasher for Identity {
+    type Hasher = LowHalf;
+
+    fn build_hasher(&self) -> LowHalf {
+        LowHalf::default()
+    }
+}
+
+impl Hasher for LowHalf {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        // Never called for a u128, but a hasher must take anything.
+        bytes
+            .iter()
+            .for_each(|byte| self.0 = self.0.rotate_left(8) ^ u64::from(*byte));
+    }
+
+    fn write_u128(&mut self, digest: u128) {
+        self.0 = digest as u64;
+    }
+}
