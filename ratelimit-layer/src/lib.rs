@@ -1,1 +1,61 @@
 //! Tower layers that limit how often and how many at once, per client, in fixed memory.
+//!
+//! | | limits | over it |
+//! | --- | --- | --- |
+//! | [`RateLimitLayer`] | requests per time, by GCRA | 429, `Retry-After`, `RateLimit` fields |
+//! | [`ConcurrencyLimitLayer`] | requests in flight, to the end of the body | 429, or 503 for the total |
+//! | [`RateLimiter`] | whatever you ask it, without HTTP | a [`Decision`] |
+//!
+//! Whom a request counts for is the peer's address ([`ClientIp`]), a header ([`ClientHeader`]) or what
+//! a closure makes of the request. A refusal is a response, never an error: problem+json (RFC 9457)
+//! to HTTP, trailers-only `RESOURCE_EXHAUSTED` to gRPC.
+//!
+//! ```
+//! use ratelimit_layer::{ClientIp, ConcurrencyLimitLayer, Quota, RateLimitLayer};
+//! use tower::ServiceBuilder;
+//!
+//! let client = ClientIp::trusted_proxies(["10.0.0.0/8".parse().unwrap()]);
+//! let stack = ServiceBuilder::new()
+//!     .layer(RateLimitLayer::new(Quota::per_second(100).burst(200)).with_key(client.clone()))
+//!     .layer(ConcurrencyLimitLayer::new(10).with_key(client));
+//! ```
+//!
+//! # Features
+//!
+//! None is on by default; a bare [`SocketAddr`](std::net::SocketAddr) extension always counts as peer.
+//!
+//! - `axum`: the peer from `axum::extract::ConnectInfo<SocketAddr>`.
+//! - `tonic`: the peer from tonic's `TcpConnectInfo`.
+//! - `tonic-tls`: the same behind tonic's TLS.
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
+mod body;
+mod clock;
+mod concurrency;
+mod counters;
+mod error;
+mod fields;
+mod future;
+mod gcra;
+mod hash;
+mod key;
+mod limiter;
+mod quota;
+mod rate;
+mod rejection;
+mod rules;
+mod table;
+
+pub use body::ResponseBody;
+pub use concurrency::{
+    ConcurrencyHandle, ConcurrencyLimit, ConcurrencyLimitLayer, ConcurrencyLimited,
+    ConcurrencyStats, Hold, Scope,
+};
+pub use error::ConfigError;
+pub use future::ResponseFuture;
+pub use ipnet::IpNet;
+pub use key::{ClientHeader, ClientIp, ClientKey, ProxyHeader};
+pub use limiter::{Decision, RateLimiter};
+pub use quota::Quota;
+pub use rate::{RateLimit, RateLimitHandle, RateLimitLayer, RateLimitStats, RateLimited};
+pub use rules::Unkeyed;

@@ -1,0 +1,98 @@
+//! The response body: the service's own, or the answer to a refusal.
+
+use crate::concurrency::Permit;
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+use pin_project::pin_project;
+use std::fmt;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+/// Body of the responses of this crate's services.
+///
+/// Around the body of the service below it holds the request's permit, if there is one, until that
+/// body ends, fails or is dropped.
+#[pin_project]
+pub struct ResponseBody<B> {
+    #[pin]
+    kind: Kind<B>,
+}
+
+#[pin_project(project = KindProjection)]
+enum Kind<B> {
+    Inner {
+        #[pin]
+        body: B,
+        permit: Option<Permit>,
+    },
+    Made(Bytes),
+}
+
+impl<B> ResponseBody<B> {
+    pub(crate) fn inner(body: B, permit: Option<Permit>) -> Self {
+        Self {
+            kind: Kind::Inner { body, permit },
+        }
+    }
+
+    pub(crate) fn made(bytes: Bytes) -> Self {
+        Self {
+            kind: Kind::Made(bytes),
+        }
+    }
+}
+
+impl<B: Body<Data = Bytes>> Body for ResponseBody<B> {
+    type Data = Bytes;
+    type Error = B::Error;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
+        match self.project().kind.project() {
+            KindProjection::Inner { mut body, permit } => {
+                let frame = ready!(body.as_mut().poll_frame(cx));
+                // A server need not ask again once the body has said that this was all.
+                if !matches!(frame, Some(Ok(_))) || body.is_end_stream() {
+                    permit.take();
+                }
+                Poll::Ready(frame)
+            }
+            KindProjection::Made(bytes) if bytes.is_empty() => Poll::Ready(None),
+            KindProjection::Made(bytes) => {
+                Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes)))))
+            }
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match &self.kind {
+            Kind::Inner { body, .. } => body.is_end_stream(),
+            Kind::Made(bytes) => bytes.is_empty(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.kind {
+            Kind::Inner { body, .. } => body.size_hint(),
+            Kind::Made(bytes) => SizeHint::with_exact(bytes.len() as u64),
+        }
+    }
+}
+
+/// Empty, as frameworks want it where they make a body themselves.
+impl<B: Default> Default for ResponseBody<B> {
+    fn default() -> Self {
+        Self::inner(B::default(), None)
+    }
+}
+
+impl<B: fmt::Debug> fmt::Debug for ResponseBody<B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.kind {
+            Kind::Inner { body, .. } => f.debug_tuple("ResponseBody").field(body).finish(),
+            Kind::Made(bytes) => f.debug_tuple("ResponseBody").field(bytes).finish(),
+        }
+    }
+}

@@ -1,0 +1,35 @@
+//! Counters that many threads add to.
+
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+const STRIPES: usize = 16;
+
+/// `N` counters, each spread over as many cache lines as there are stripes. A request adds to the
+/// stripe of its client, so two threads meet here no more often than they do in the table.
+#[derive(Debug)]
+pub(crate) struct Counters<const N: usize>([Stripe<N>; STRIPES]);
+
+#[derive(Debug)]
+#[repr(align(128))]
+struct Stripe<const N: usize>([AtomicU64; N]);
+
+impl<const N: usize> Counters<N> {
+    pub(crate) fn new() -> Self {
+        Self(std::array::from_fn(|_| {
+            Stripe(std::array::from_fn(|_| AtomicU64::new(0)))
+        }))
+    }
+
+    #[inline]
+    pub(crate) fn add(&self, counter: usize, hash: u64) {
+        // The top bits: the table's sets use others.
+        self.0[(hash >> 60) as usize].0[counter].fetch_add(1, Relaxed);
+    }
+
+    pub(crate) fn sum(&self, counter: usize) -> u64 {
+        self.0
+            .iter()
+            .map(|stripe| stripe.0[counter].load(Relaxed))
+            .sum()
+    }
+}

@@ -1,0 +1,80 @@
+//! Whom a request counts for: [`ClientKey`] and the keys that come with the crate.
+
+mod address;
+mod forwarded;
+mod header;
+mod peer;
+
+pub use address::{ClientIp, ProxyHeader};
+pub use header::ClientHeader;
+
+use http::request::Parts;
+use std::hash::Hash;
+use std::marker::PhantomData;
+
+/// A way to tell clients apart by their requests.
+///
+/// [`ClientIp`] and [`ClientHeader`] implement it; a closure is one by way of
+/// [`key_by`](crate::RateLimitLayer::key_by). Only the hash of a key is kept, under seeds drawn
+/// anew for each limiter.
+pub trait ClientKey {
+    /// What is hashed. Two requests count for the same client if their keys hash alike, so a key
+    /// made of other kinds of keys should say in its hash which kind it is.
+    type Key<'a>: Hash
+    where
+        Self: 'a;
+
+    /// The key of this request, or `None` if it has none; then
+    /// [`when_unkeyed`](crate::RateLimitLayer::when_unkeyed) decides.
+    fn key<'a>(&'a self, parts: &'a Parts) -> Option<Self::Key<'a>>;
+}
+
+/// The kinds of keys: each hashes its own first, so that no two kinds can meet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub(crate) enum Kind {
+    V4,
+    V6,
+    Header,
+    Closure,
+}
+
+/// A closure as a [`ClientKey`].
+pub struct KeyFn<F, K> {
+    key: F,
+    kind: PhantomData<fn() -> K>,
+}
+
+impl<F, K> KeyFn<F, K> {
+    pub(crate) fn new(key: F) -> Self {
+        Self {
+            key,
+            kind: PhantomData,
+        }
+    }
+}
+
+impl<F, K> std::fmt::Debug for KeyFn<F, K> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("KeyFn").finish_non_exhaustive()
+    }
+}
+
+/// A key together with its kind.
+#[derive(Debug, Hash)]
+pub struct Kinded<K>(Kind, K);
+
+impl<F, K> ClientKey for KeyFn<F, K>
+where
+    F: Fn(&Parts) -> Option<K>,
+    K: Hash,
+{
+    type Key<'a>
+        = Kinded<K>
+    where
+        Self: 'a;
+
+    fn key<'a>(&'a self, parts: &'a Parts) -> Option<Kinded<K>> {
+        (self.key)(parts).map(|key| Kinded(Kind::Closure, key))
+    }
+}
