@@ -56,3 +56,119 @@ fn declared(headers: &HeaderMap) -> Option<u64> {
     }
     length
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        convert::Infallible,
+        pin::Pin,
+        task::{Context, Poll},
+    };
+
+    use bytes::Bytes;
+    use http_body::{Frame, SizeHint};
+    use http_body_util::{Empty, Full};
+    use proptest::prelude::*;
+
+    use super::*;
+
+    struct Hinted(SizeHint);
+
+    impl Body for Hinted {
+        type Data = Bytes;
+        type Error = Infallible;
+
+        fn poll_frame(
+            self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+        ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+            Poll::Pending
+        }
+
+        fn size_hint(&self) -> SizeHint {
+            self.0.clone()
+        }
+    }
+
+    fn need(lines: &[&str], hint: SizeHint) -> Need {
+        let headers = lines
+            .iter()
+            .map(|line| (CONTENT_LENGTH, line.parse().unwrap()))
+            .collect();
+        Need::of(&headers, &Hinted(hint), 2)
+    }
+
+    #[test]
+    fn a_length_counts_by_the_factor() {
+        assert_eq!(need(&["1000"], SizeHint::new()), Need::Whole(2000));
+        assert_eq!(need(&[], SizeHint::with_exact(1000)), Need::Whole(2000));
+        assert_eq!(
+            need(&["1000"], SizeHint::with_exact(1500)),
+            Need::Whole(3000),
+            "the larger of the two"
+        );
+        assert_eq!(need(&["7", "7", "7, 7"], SizeHint::new()), Need::Whole(14));
+    }
+
+    #[test]
+    fn no_body_needs_nothing_whatever_its_head_says() {
+        let headers = [(CONTENT_LENGTH, "5000".parse().unwrap())]
+            .into_iter()
+            .collect();
+        assert_eq!(Need::of(&headers, &Empty::<Bytes>::new(), 2), Need::Nothing);
+        assert_eq!(
+            Need::of(&HeaderMap::new(), &Full::new(Bytes::new()), 2),
+            Need::Nothing
+        );
+    }
+
+    #[test]
+    fn absurd_lengths_are_the_largest_number() {
+        for line in [
+            "18446744073709551615",
+            "9223372036854775808",
+            "99999999999999999999999999",
+        ] {
+            assert_eq!(
+                need(&[line], SizeHint::new()),
+                Need::Whole(u64::MAX),
+                "{line}"
+            );
+        }
+    }
+
+    #[test]
+    fn unusable_lengths_are_unknown() {
+        for lines in [
+            &["+5"][..],
+            &["-1"],
+            &[""],
+            &["5,"],
+            &["0x10"],
+            &["5 5"],
+            &["5", "6"],
+            &["5, 6"],
+            &["1e9"],
+        ] {
+            assert_eq!(
+                need(lines, SizeHint::new()),
+                Need::Start(READ_AHEAD),
+                "{lines:?}"
+            );
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_content_length_panics(line in prop::collection::vec(any::<u8>(), 0..40)) {
+            if let Ok(value) = http::HeaderValue::from_bytes(&line) {
+                let digits = std::str::from_utf8(&line).ok().and_then(|line| line.parse::<u64>().ok());
+                let headers = [(CONTENT_LENGTH, value)].into_iter().collect();
+                let need = Need::of(&headers, &Hinted(SizeHint::new()), 3);
+                if let Need::Whole(bytes) = need && let Some(digits) = digits {
+                    prop_assert_eq!(bytes, digits.saturating_mul(3));
+                }
+            }
+        }
+    }
+}

@@ -106,3 +106,103 @@ impl State {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    fn at(level: Level) -> State {
+        State {
+            level,
+            since: Duration::ZERO,
+        }
+    }
+
+    fn step(state: State, percent: u64, now: Duration) -> State {
+        state.towards(Thresholds::of(100).wanted(state.level, percent), now)
+    }
+
+    #[test]
+    fn levels_are_entered_and_left_where_the_table_says() {
+        use Level::*;
+        for (level, percent, expected) in [
+            (Normal, 74, Normal),
+            (Normal, 75, Elevated),
+            (Normal, 85, Soft),
+            (Normal, 95, Hard),
+            (Elevated, 70, Elevated),
+            (Elevated, 69, Normal),
+            (Soft, 80, Soft),
+            (Soft, 79, Elevated),
+            (Soft, 69, Normal),
+            (Hard, 88, Hard),
+            (Hard, 87, Soft),
+            (Hard, 79, Elevated),
+            (Hard, 0, Normal),
+        ] {
+            assert_eq!(
+                step(at(level), percent, SECOND).level,
+                expected,
+                "{level:?} at {percent} %"
+            );
+        }
+    }
+
+    #[test]
+    fn a_level_dwells_before_it_falls_but_hard_is_left_at_once() {
+        let early = SECOND / 2;
+        assert_eq!(step(at(Level::Soft), 0, early), at(Level::Soft));
+        let left = step(at(Level::Hard), 0, early);
+        assert_eq!(
+            left,
+            State {
+                level: Level::Soft,
+                since: early
+            }
+        );
+        assert_eq!(
+            step(left, 0, SECOND),
+            left,
+            "the stay at Soft counts from its start"
+        );
+        assert_eq!(step(left, 0, early + SECOND).level, Level::Normal);
+    }
+
+    #[test]
+    fn thresholds_of_extreme_budgets_do_not_overflow() {
+        for budget in [1, 2, u64::MAX] {
+            let thresholds = Thresholds::of(budget);
+            assert_eq!(thresholds.wanted(Level::Normal, 0), Level::Normal);
+            assert_eq!(thresholds.wanted(Level::Normal, budget), Level::Hard);
+            assert_eq!(thresholds.wanted(Level::Hard, 0), Level::Normal);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn rising_is_prompt_and_falling_is_rare(readings in prop::collection::vec((0..120_u64, 0..400_u64), 1..200)) {
+            let mut state = at(Level::Normal);
+            let mut now = Duration::ZERO;
+            let mut fell: Option<Duration> = None;
+            for (percent, millis) in readings {
+                now += Duration::from_millis(millis);
+                let next = step(state, percent, now);
+                let entered = [75, 85, 95].iter().filter(|&&enter| percent >= enter).count();
+                prop_assert!(next.level as usize >= entered, "{percent} % left the level at {:?}", next.level);
+                let left_hard = state.level == Level::Hard && next.level == Level::Soft;
+                if next.level < state.level && !left_hard {
+                    prop_assert!(fell.is_none_or(|fell| now - fell >= DWELL), "two falls within the dwell");
+                    fell = Some(now);
+                }
+                prop_assert_eq!(step(next, percent, now), next, "the same reading changes nothing more");
+                state = next;
+            }
+            let settled = step(step(state, 0, now + DWELL), 0, now + 2 * DWELL);
+            prop_assert_eq!(settled.level, Level::Normal);
+        }
+    }
+}

@@ -4,7 +4,7 @@ use std::{
     fmt,
     future::Future,
     pin::Pin,
-    sync::{Arc, PoisonError, RwLock},
+    sync::{Arc, PoisonError, RwLock, RwLockReadGuard},
     time::Duration,
 };
 
@@ -54,25 +54,23 @@ impl Evictor {
         *self.tally.borrow()
     }
 
-    fn reclaimers(&self) -> Vec<Reclaimer> {
+    fn reclaimers(&self) -> RwLockReadGuard<'_, Vec<Reclaimer>> {
         self.reclaimers
             .read()
             .unwrap_or_else(PoisonError::into_inner)
-            .clone()
     }
 
     /// Sees to it that a round is under way, and says whether one is: not without reclaimers, outside a tokio runtime,
     /// for no bytes, or soon after a round in vain.
     pub(crate) fn start(&self, guard: &Arc<Guard>, ask: u64) -> bool {
+        if ask == 0 || self.reclaimers().is_empty() {
+            return false;
+        }
         let Ok(runtime) = Handle::try_current() else {
             return false;
         };
-        let reclaimers = self.reclaimers();
-        if ask == 0 || reclaimers.is_empty() {
-            return false;
-        }
-        let mut ours = false;
         let mut running = true;
+        let mut ours = false;
         self.tally.send_if_modified(|tally| {
             if !tally.running {
                 running = tally
@@ -81,6 +79,7 @@ impl Evictor {
                 ours = running;
                 tally.running = running;
             }
+            // Only the end of a round is news.
             false
         });
         if ours {
@@ -89,6 +88,7 @@ impl Evictor {
                 ask,
                 freed: 0,
             };
+            let reclaimers = self.reclaimers().clone();
             runtime.spawn_blocking(move || round.run(&reclaimers));
         }
         running
