@@ -1,2 +1,305 @@
-//! Placeholder.
-fn main() {}
+//! A small JSON API behind all three layers, their handles in axum's state.
+
+use std::future::IntoFuture;
+use std::io;
+use std::net::SocketAddr;
+use std::num::{NonZeroU32, NonZeroUsize};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use axum::body::Bytes;
+use axum::extract::{DefaultBodyLimit, Path, State};
+use axum::http::header::{AUTHORIZATION, CACHE_CONTROL, WWW_AUTHENTICATE};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use axum::serve::ListenerExt;
+use axum::{Json, Router};
+use bytesize::ByteSize;
+use cache_layer::{CacheHandle, CacheLayer};
+use clap::{CommandFactory, Parser, error::ErrorKind};
+use ipnet::IpNet;
+use memguard_layer::{Heap, MemGuardHandle, MemGuardLayer};
+use ratelimit_layer::{
+    ClientIp, ConcurrencyHandle, ConcurrencyLimitLayer, ProxyHeader, Quota, RateLimitHandle,
+    RateLimitLayer,
+};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+
+/// Counts every byte on the heap: what the memory guard reads.
+#[global_allocator]
+static HEAP: Heap = Heap::new();
+
+/// A small JSON API that is cached, limited and guarded.
+#[derive(Debug, Parser)]
+struct Flags {
+    /// Address to serve on.
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:3000")]
+    listen: SocketAddr,
+    /// Bytes the cache may hold; 0 turns it off.
+    #[arg(long, value_name = "SIZE", default_value = "64MiB")]
+    cache_bytes: ByteSize,
+    /// Largest response the cache stores.
+    #[arg(long, value_name = "SIZE", default_value = "1MiB", value_parser = some_bytes)]
+    max_entry_bytes: ByteSize,
+    /// Lifetime of responses that name none; without it they are not stored.
+    #[arg(long, value_name = "DURATION")]
+    default_ttl: Option<humantime::Duration>,
+    /// Requests each client may make.
+    #[arg(long, value_name = "QUOTA", default_value = "100/s burst 200")]
+    rate: Quota,
+    /// Requests a client may make at once after a pause; the quota's own unless given.
+    #[arg(long, value_name = "N")]
+    burst: Option<NonZeroU32>,
+    /// Requests each client may have in flight.
+    #[arg(long, value_name = "N", default_value = "64")]
+    concurrency: NonZeroUsize,
+    /// Heap bytes at which the cache gives back and requests are refused.
+    #[arg(long, value_name = "SIZE", default_value = "256MiB", value_parser = some_bytes)]
+    heap_budget: ByteSize,
+    /// Network whose --client-header is believed; repeatable.
+    #[arg(long, value_name = "CIDR")]
+    trusted_proxy: Vec<IpNet>,
+    /// Header in which trusted proxies name the client: x-forwarded-for, forwarded or any other.
+    #[arg(
+        long,
+        value_name = "NAME",
+        default_value = "x-forwarded-for",
+        value_parser = client_header,
+        requires = "trusted_proxy"
+    )]
+    client_header: ProxyHeader,
+}
+
+fn client_header(text: &str) -> Result<ProxyHeader, String> {
+    match text.to_ascii_lowercase().as_str() {
+        "x-forwarded-for" => Ok(ProxyHeader::XForwardedFor),
+        "forwarded" => Ok(ProxyHeader::Forwarded),
+        other => match other.parse() {
+            Ok(name) => Ok(ProxyHeader::Other(name)),
+            Err(_) => Err("must be the name of a header field".to_owned()),
+        },
+    }
+}
+
+fn some_bytes(text: &str) -> Result<ByteSize, String> {
+    match text.parse()? {
+        ByteSize(0) => Err("must be above 0 bytes".to_owned()),
+        size => Ok(size),
+    }
+}
+
+/// What the handlers share: the items, and the layers' handles.
+#[derive(Clone, Debug)]
+struct Api {
+    items: Arc<Mutex<Vec<Item>>>,
+    cache: Option<CacheHandle>,
+    rate: RateLimitHandle,
+    concurrency: ConcurrencyHandle,
+    guard: MemGuardHandle,
+}
+
+#[derive(Clone, Debug, Serialize)]
+struct Item {
+    id: usize,
+    name: String,
+    version: u64,
+}
+
+/// As many items as there ever are: a service that must not die of memory holds no open-ended map.
+const ITEMS: usize = 1_000;
+const LONGEST_NAME: usize = 100;
+
+fn app(flags: &Flags) -> Router {
+    let client = || {
+        let trusted = ClientIp::trusted_proxies(flags.trusted_proxy.iter().copied());
+        trusted.header(flags.client_header.clone())
+    };
+    let cache = (flags.cache_bytes.as_u64() > 0).then(|| {
+        let layer = CacheLayer::new(flags.cache_bytes.as_u64())
+            .max_entry_bytes(flags.max_entry_bytes.as_u64());
+        match flags.default_ttl {
+            Some(ttl) => layer.default_ttl(*ttl),
+            None => layer,
+        }
+    });
+    let rate = RateLimitLayer::new(flags.rate).with_key(client());
+    let concurrency = ConcurrencyLimitLayer::new(flags.concurrency.get()).with_key(client());
+    let mut guard = MemGuardLayer::new(flags.heap_budget.as_u64());
+    if let Some(cache) = cache.as_ref().map(CacheLayer::handle) {
+        guard = guard.reclaim_with(move |bytes| cache.reclaim(bytes));
+    }
+
+    let item = |id| Item {
+        id,
+        name: format!("item {id}"),
+        version: 1,
+    };
+    let api = Api {
+        items: Arc::new(Mutex::new((0..ITEMS).map(item).collect())),
+        cache: cache.as_ref().map(CacheLayer::handle),
+        rate: rate.handle(),
+        concurrency: concurrency.handle(),
+        guard: guard.handle(),
+    };
+    let mut app = Router::new()
+        .route("/items/{id}", get(read_item).post(write_item))
+        .route("/me", get(me))
+        .route(
+            "/upload",
+            post(upload).layer(DefaultBodyLimit::max(8 << 20)),
+        );
+    // Each `layer` goes around those before it: the guard is the outermost.
+    if let Some(cache) = cache {
+        app = app.layer(cache);
+    }
+    app.layer(concurrency)
+        .layer(rate)
+        .layer(guard)
+        // Routes added after the layers are outside all of them.
+        .route("/stats", get(stats))
+        .route("/healthz", get(|| async { "ok\n" }))
+        .with_state(api)
+}
+
+/// Slow on purpose: the cache is what makes it fast.
+async fn read_item(State(api): State<Api>, Path(id): Path<usize>) -> Response {
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    let items = api.items.lock().expect("no holder panics");
+    match items.get(id) {
+        Some(item) => ([(CACHE_CONTROL, "public, max-age=30")], Json(item)).into_response(),
+        None => StatusCode::NOT_FOUND.into_response(),
+    }
+}
+
+#[derive(Debug, Deserialize)]
+struct NewName {
+    name: String,
+}
+
+/// The cache sees a successful POST and forgets what it stored for the same URI.
+async fn write_item(
+    State(api): State<Api>,
+    Path(id): Path<usize>,
+    Json(new): Json<NewName>,
+) -> Response {
+    if new.name.len() > LONGEST_NAME {
+        return (
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "a name has 100 bytes at most\n",
+        )
+            .into_response();
+    }
+    let mut items = api.items.lock().expect("no holder panics");
+    let Some(item) = items.get_mut(id) else {
+        return StatusCode::NOT_FOUND.into_response();
+    };
+    item.name = new.name;
+    item.version += 1;
+    Json(&*item).into_response()
+}
+
+/// Differs by client, so it says `private` and no shared cache stores it.
+async fn me(headers: HeaderMap) -> Response {
+    let user = match headers.get(AUTHORIZATION).map(|value| value.as_bytes()) {
+        Some(b"Bearer alices-token") => "alice",
+        Some(b"Bearer bobs-token") => "bob",
+        _ => return (StatusCode::UNAUTHORIZED, [(WWW_AUTHENTICATE, "Bearer")]).into_response(),
+    };
+    ([(CACHE_CONTROL, "private")], Json(json!({ "user": user }))).into_response()
+}
+
+/// Takes the whole body into memory: what the guard makes room for, or refuses.
+async fn upload(body: Bytes) -> Json<Value> {
+    let digest: String = Sha256::digest(&body)
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
+    Json(json!({ "length": body.len(), "sha256": digest }))
+}
+
+async fn stats(State(api): State<Api>) -> Json<Value> {
+    let (rate, concurrency, guard) = (api.rate.stats(), api.concurrency.stats(), api.guard.stats());
+    Json(json!({
+        "cache": api.cache.map(|cache| {
+            let cache = cache.stats();
+            json!({
+                "hits": cache.hits,
+                "misses": cache.misses,
+                "collapsed": cache.collapsed,
+                "bypassed": cache.bypassed,
+                "entries": cache.entries,
+                "bytes": cache.bytes,
+            })
+        }),
+        "rate": { "allowed": rate.allowed, "refused": rate.refused },
+        "concurrency": {
+            "in_flight": concurrency.in_flight,
+            "admitted": concurrency.admitted,
+            "refused": concurrency.refused,
+        },
+        "guard": {
+            "level": format!("{:?}", guard.level).to_lowercase(),
+            "heap": guard.heap,
+            "reserved": guard.reserved,
+            "budget": guard.budget,
+            "rejected": guard.rejected,
+        },
+    }))
+}
+
+#[tokio::main]
+async fn main() -> io::Result<()> {
+    let mut flags = Flags::parse();
+    if let Some(burst) = flags.burst {
+        flags.rate = flags.rate.try_burst(burst.get()).unwrap_or_else(|error| {
+            Flags::command()
+                .error(ErrorKind::ValueValidation, error)
+                .exit()
+        });
+    }
+    let listener = tokio::net::TcpListener::bind(flags.listen).await?;
+    let address = listener.local_addr()?;
+    println!("axum-api on http://{address}; try");
+    println!("  curl -i http://{address}/items/1");
+    println!("  curl http://{address}/stats");
+
+    let service = app(&flags).into_make_service_with_connect_info::<SocketAddr>();
+    let listener = listener.tap_io(|stream| {
+        // Only costs latency if it fails.
+        let _ = stream.set_nodelay(true);
+    });
+    let (stop, mut stopped) = tokio::sync::watch::channel(());
+    let server = axum::serve(listener, service)
+        .with_graceful_shutdown(async move {
+            stop_signal().await;
+            drop(stop);
+        })
+        .into_future();
+    let grace = async {
+        let _ = stopped.changed().await;
+        tokio::time::sleep(Duration::from_secs(10)).await;
+    };
+    tokio::select! {
+        ended = server => ended,
+        () = grace => Ok(()),
+    }
+}
+
+/// Completes at SIGTERM or Ctrl-C.
+async fn stop_signal() {
+    let interrupt = tokio::signal::ctrl_c();
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        let mut terminate = signal(SignalKind::terminate()).expect("SIGTERM can be handled");
+        tokio::select! {
+            _ = interrupt => {}
+            _ = terminate.recv() => {}
+        }
+    }
+    #[cfg(not(unix))]
+    let _ = interrupt.await;
+}

@@ -1,0 +1,105 @@
+//! The second listener: health for the orchestrator, figures for people. Behind no layer.
+
+use bytes::Bytes;
+use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE};
+use http::{HeaderValue, Method, Request, Response, StatusCode};
+use http_body_util::Full;
+use memguard_layer::Level;
+use serde_json::{Value, json};
+
+use crate::answer::problem;
+use crate::stack::Handles;
+
+/// Answers one request.
+pub(crate) fn answer<B>(handles: &Handles, request: &Request<B>) -> Response<Full<Bytes>> {
+    if !matches!(*request.method(), Method::GET | Method::HEAD) {
+        let mut refusal = problem(StatusCode::METHOD_NOT_ALLOWED, "GET and HEAD only.");
+        refusal
+            .headers_mut()
+            .insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
+        return refusal;
+    }
+    match request.uri().path() {
+        "/healthz" => match handles.guard.as_ref().map(|guard| guard.level()) {
+            Some(Level::Hard) => text(StatusCode::SERVICE_UNAVAILABLE, "out of memory budget\n"),
+            _ => text(StatusCode::OK, "ok\n"),
+        },
+        "/stats" => {
+            let mut answer = text(StatusCode::OK, &format!("{:#}\n", stats(handles)));
+            let json = HeaderValue::from_static("application/json");
+            answer.headers_mut().insert(CONTENT_TYPE, json);
+            answer
+        }
+        _ => problem(StatusCode::NOT_FOUND, "There are /healthz and /stats."),
+    }
+}
+
+fn text(status: StatusCode, body: &str) -> Response<Full<Bytes>> {
+    let mut answer = Response::new(Full::from(body.to_owned()));
+    *answer.status_mut() = status;
+    let headers = answer.headers_mut();
+    headers.insert(
+        CONTENT_TYPE,
+        HeaderValue::from_static("text/plain; charset=utf-8"),
+    );
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    answer
+}
+
+/// What the handles tell; `null` for a layer that is off.
+fn stats(handles: &Handles) -> Value {
+    json!({
+        "upstream": handles.upstream.stats(),
+        "cache": handles.cache.as_ref().map(|cache| {
+            let stats = cache.stats();
+            json!({
+                "hits": stats.hits,
+                "misses": stats.misses,
+                "collapsed": stats.collapsed,
+                "bypassed": stats.bypassed,
+                "writes": stats.writes,
+                "unsatisfied": stats.unsatisfied,
+                "stored": stats.stored,
+                "refused_room": stats.refused_room,
+                "filling": stats.filling,
+                "entries": stats.entries,
+                "bytes": stats.bytes,
+                "max_bytes": stats.max_bytes,
+            })
+        }),
+        "rate": handles.rate.as_ref().map(|rate| {
+            let stats = rate.stats();
+            json!({
+                "allowed": stats.allowed,
+                "refused": stats.refused,
+                "unkeyed": stats.unkeyed,
+                "evicted_in_debt": stats.evicted_in_debt,
+                "max_clients": stats.max_clients,
+            })
+        }),
+        "concurrency": handles.concurrency.as_ref().map(|concurrency| {
+            let stats = concurrency.stats();
+            json!({
+                "in_flight": stats.in_flight,
+                "clients": stats.clients,
+                "admitted": stats.admitted,
+                "refused": stats.refused,
+                "unkeyed": stats.unkeyed,
+            })
+        }),
+        "guard": handles.guard.as_ref().map(|guard| {
+            let stats = guard.stats();
+            json!({
+                "level": format!("{:?}", stats.level).to_lowercase(),
+                "budget": stats.budget,
+                "heap": stats.heap,
+                "reserved": stats.reserved,
+                "rejected": stats.rejected,
+                "bodies_ended": stats.bodies_ended,
+                "reclaim_rounds": stats.reclaim_rounds,
+                "reclaim_in_vain": stats.reclaim_in_vain,
+                "reclaimed": stats.reclaimed,
+            })
+        }),
+    })
+}

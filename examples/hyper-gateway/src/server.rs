@@ -1,0 +1,104 @@
+//! Connections: accepting, the limits that keep slow clients from holding them, the way out.
+
+use std::convert::Infallible;
+use std::error::Error;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body::Body;
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto::Builder;
+use hyper_util::server::graceful::GracefulShutdown;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tokio::time::sleep;
+
+/// A request's head must be complete within this; it is also how long a kept-alive connection may
+/// idle. A client that dribbles header bytes holds a connection no longer.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// HTTP/2 connections prove by an answered ping at this interval that somebody is there.
+const PING_INTERVAL: Duration = Duration::from_secs(30);
+
+/// Open connections per listener; more wait in the system's backlog.
+const MOST_CONNECTIONS: usize = 8192;
+
+/// Pause after a failed accept, most often for want of file descriptors.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// Serves every connection of `listener` until dropped; connections live on and are known to
+/// `graceful`. `answer` is called with each request and the address of its peer.
+pub(crate) async fn serve<F, A, B>(
+    listener: TcpListener,
+    graceful: &GracefulShutdown,
+    answer: F,
+) -> Infallible
+where
+    F: Fn(Request<Incoming>, SocketAddr) -> A + Clone + Send + 'static,
+    A: Future<Output = Response<B>> + Send + 'static,
+    B: Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<Box<dyn Error + Send + Sync>>,
+{
+    let mut builder = Builder::new(TokioExecutor::new());
+    builder
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_TIMEOUT);
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .keep_alive_interval(PING_INTERVAL);
+    let builder = Arc::new(builder);
+    let slots = Arc::new(Semaphore::new(MOST_CONNECTIONS));
+    loop {
+        let slot = slots.clone().acquire_owned().await.expect("never closed");
+        let (stream, peer) = accept(&listener).await;
+        let (builder, answer, watcher) = (builder.clone(), answer.clone(), graceful.watcher());
+        tokio::spawn(async move {
+            let _slot = slot;
+            let spoke = Arc::new(AtomicBool::new(false));
+            let service = service_fn({
+                let spoke = spoke.clone();
+                move |request| {
+                    spoke.store(true, Relaxed);
+                    let answered = answer(request, peer);
+                    async move { Ok::<_, Infallible>(answered.await) }
+                }
+            });
+            let connection = builder
+                .serve_connection(TokioIo::new(stream), service)
+                .into_owned();
+            let mut connection = std::pin::pin!(watcher.watch(connection));
+            // hyper's own timer starts only once the protocol version is known.
+            tokio::select! {
+                _ = &mut connection => return,
+                () = sleep(HEAD_TIMEOUT) => if !spoke.load(Relaxed) { return },
+            }
+            // An error here is the client's: it left, or spoke no HTTP. It has its answer by now.
+            let _ = connection.await;
+        });
+    }
+}
+
+async fn accept(listener: &TcpListener) -> (TcpStream, SocketAddr) {
+    loop {
+        match listener.accept().await {
+            Ok((stream, peer)) => {
+                // Only costs latency if it fails.
+                let _ = stream.set_nodelay(true);
+                // One spelling of an IPv4 client, whichever socket it came in by.
+                return (
+                    stream,
+                    SocketAddr::new(peer.ip().to_canonical(), peer.port()),
+                );
+            }
+            Err(_) => sleep(ACCEPT_PAUSE).await,
+        }
+    }
+}

@@ -1,0 +1,84 @@
+//! The layers around the upstream, as the flags have them. From the outside in: what is refused
+//! for want of memory costs no quota, and what is refused by quota or concurrency reads no cache.
+
+use std::convert::Infallible;
+
+use bytes::Bytes;
+use cache_layer::{CacheHandle, CacheLayer};
+use http::{Request, Response};
+use http_body::Body;
+use hyper::body::Incoming;
+use memguard_layer::{MemGuardHandle, MemGuardLayer};
+use ratelimit_layer::{
+    ClientIp, ConcurrencyHandle, ConcurrencyLimitLayer, RateLimitHandle, RateLimitLayer,
+};
+use tower::Service;
+
+use crate::body::BoxError;
+use crate::flags::Flags;
+use crate::optional::optional;
+use crate::upstream::Upstream;
+
+/// The ways in from outside the request path; `None` for what is off.
+#[derive(Clone, Debug)]
+pub(crate) struct Handles {
+    pub(crate) cache: Option<CacheHandle>,
+    pub(crate) rate: Option<RateLimitHandle>,
+    pub(crate) concurrency: Option<ConcurrencyHandle>,
+    pub(crate) guard: Option<MemGuardHandle>,
+    pub(crate) upstream: Upstream,
+}
+
+/// The service behind the public listener, and its handles.
+pub(crate) fn stack(
+    flags: &Flags,
+) -> (
+    impl Service<
+        Request<Incoming>,
+        Response = Response<impl Body<Data = Bytes, Error = BoxError> + Send + 'static>,
+        Error = Infallible,
+        Future: Send + 'static,
+    > + Clone
+    + Send
+    + Sync
+    + 'static,
+    Handles,
+) {
+    let client = || {
+        let trusted = ClientIp::trusted_proxies(flags.trusted_proxy.iter().copied());
+        trusted.header(flags.client_header.clone())
+    };
+    let cache = (flags.cache_bytes > 0).then(|| {
+        let layer = CacheLayer::new(flags.cache_bytes).max_entry_bytes(flags.max_entry_bytes);
+        match flags.default_ttl {
+            Some(ttl) => layer.default_ttl(ttl),
+            None => layer,
+        }
+    });
+    let rate = flags
+        .rate
+        .map(|quota| RateLimitLayer::new(quota).with_key(client()));
+    let concurrency = flags
+        .concurrency
+        .map(|most| ConcurrencyLimitLayer::new(most.get()).with_key(client()));
+    let guard = flags.heap_budget.map(|budget| {
+        // Bodies stream through: no handler holds one whole and joined.
+        let layer = MemGuardLayer::new(budget).body_factor(1);
+        match cache.as_ref().map(CacheLayer::handle) {
+            Some(cache) => layer.reclaim_with(move |bytes| cache.reclaim(bytes)),
+            None => layer,
+        }
+    });
+    let upstream = Upstream::new(flags.upstream.clone(), flags.upstream_timeout);
+
+    let handles = Handles {
+        cache: cache.as_ref().map(CacheLayer::handle),
+        rate: rate.as_ref().map(RateLimitLayer::handle),
+        concurrency: concurrency.as_ref().map(ConcurrencyLimitLayer::handle),
+        guard: guard.as_ref().map(MemGuardLayer::handle),
+        upstream: upstream.clone(),
+    };
+    let cached = optional(cache, upstream);
+    let limited = optional(rate, optional(concurrency, cached));
+    (optional(guard, limited), handles)
+}

@@ -1,0 +1,301 @@
+//! The service below all layers: passes a request to the upstream and its answer back.
+
+use std::convert::Infallible;
+use std::error::Error;
+use std::io;
+use std::net::SocketAddr;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::uri::{Authority, Scheme};
+use http::{Request, Response, StatusCode, Uri, Version, request};
+use http_body::Body;
+use http_body_util::combinators::UnsyncBoxBody;
+use http_body_util::{BodyExt, Either, Empty, Full};
+use hyper::body::Incoming;
+use hyper_util::client::legacy::connect::{HttpConnector, HttpInfo};
+use hyper_util::client::legacy::{self, Client};
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+use tokio::time::{Instant, timeout_at};
+use tower::Service;
+
+use crate::answer::problem;
+use crate::body::{BoxError, IdleTimeout, Progress, Upload, Waiting};
+use crate::fields;
+
+/// Beyond this a silent upstream host counts as unreachable, however patient `--upstream-timeout`.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Shorter than the keep-alive of common servers, so that they seldom close what we just took.
+const IDLE_CONNECTION: Duration = Duration::from_secs(4);
+
+/// A request that came through this many gateways of our name goes in a circle.
+const MOST_PASSES: usize = 8;
+
+/// One client for all requests, so one type of body. Only an upload is boxed, once: the layers
+/// above wrap it in types that depend on which of them are on.
+type Sent = Either<Empty<Bytes>, UnsyncBoxBody<Bytes, BoxError>>;
+
+/// What comes back: the upstream's body, or the gateway's own answer.
+pub(crate) type Received = Either<IdleTimeout<Incoming>, Full<Bytes>>;
+
+/// Passes requests to one upstream; see [`Upstream::new`].
+#[derive(Clone, Debug)]
+pub(crate) struct Upstream(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    client: Client<HttpConnector, Sent>,
+    authority: Authority,
+    timeout: Duration,
+    counters: Counters,
+}
+
+/// How the upstream did, since the start.
+#[derive(Debug, Default)]
+struct Counters {
+    requests: AtomicU64,
+    unreachable: AtomicU64,
+    timed_out: AtomicU64,
+    broken: AtomicU64,
+}
+
+/// Why there is no answer from the upstream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Failure {
+    Unreachable,
+    TimedOut,
+    /// The connection ended before the answer began.
+    Lost,
+    /// What came is no answer.
+    Broken,
+    Circle,
+    ClientStalled,
+    ClientBroke,
+}
+
+impl Upstream {
+    /// A client of the server at `authority` that waits `timeout` for each answer's head, and as
+    /// long for each further piece.
+    pub(crate) fn new(authority: Authority, timeout: Duration) -> Self {
+        let mut connector = HttpConnector::new();
+        connector.set_nodelay(true);
+        connector.set_connect_timeout(Some(CONNECT_TIMEOUT.min(timeout)));
+        let client = Client::builder(TokioExecutor::new())
+            .pool_timer(TokioTimer::new())
+            .pool_idle_timeout(IDLE_CONNECTION)
+            .set_host(false)
+            .build(connector);
+        let counters = Counters::default();
+        Self(Arc::new(Shared {
+            client,
+            authority,
+            timeout,
+            counters,
+        }))
+    }
+
+    /// Counters for the admin listener.
+    pub(crate) fn stats(&self) -> serde_json::Value {
+        let counters = &self.0.counters;
+        serde_json::json!({
+            "requests": counters.requests.load(Relaxed),
+            "unreachable": counters.unreachable.load(Relaxed),
+            "timed_out": counters.timed_out.load(Relaxed),
+            "broken": counters.broken.load(Relaxed),
+        })
+    }
+}
+
+impl<B> Service<Request<B>> for Upstream
+where
+    B: Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<BoxError>,
+{
+    type Response = Response<Received>;
+    type Error = Infallible;
+    // One box per request that really travels.
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Infallible>> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        let shared = self.0.clone();
+        Box::pin(async move {
+            let answer = shared.forward(request).await;
+            Ok(answer.unwrap_or_else(|failure| shared.explain(failure).map(Either::Right)))
+        })
+    }
+}
+
+impl Shared {
+    async fn forward<B>(&self, request: Request<B>) -> Result<Response<Received>, Failure>
+    where
+        B: Body<Data = Bytes> + Send + 'static,
+        B::Error: Into<BoxError>,
+    {
+        let (mut parts, body) = request.into_parts();
+        if fields::passes(&parts.headers) >= MOST_PASSES {
+            return Err(Failure::Circle);
+        }
+        fields::append_via(&mut parts.headers, parts.version);
+        if let Some(&peer) = parts.extensions.get::<SocketAddr>() {
+            fields::describe_client(&mut parts.headers, peer);
+        }
+        fields::prepare_connection(&mut parts.headers);
+        parts.version = Version::HTTP_11;
+        parts.uri = self.target(&parts.uri);
+
+        self.counters.requests.fetch_add(1, Relaxed);
+        let progress = Progress::new(Instant::now());
+        let answer = if body.is_end_stream() {
+            self.send_twice(parts, &progress).await
+        } else {
+            let upload = Upload::new(body, progress.clone())
+                .map_err(Into::into)
+                .boxed_unsync();
+            self.send(Request::from_parts(parts, Either::Right(upload)), &progress)
+                .await
+        };
+        let (mut parts, body) = answer?.into_parts();
+        if parts.status == StatusCode::SWITCHING_PROTOCOLS {
+            // Nobody asked for it, and nobody could follow.
+            return Err(Failure::Broken);
+        }
+        fields::strip_hop_by_hop(&mut parts.headers);
+        fields::append_via(&mut parts.headers, parts.version);
+        parts.version = Version::HTTP_11;
+        parts.extensions.remove::<HttpInfo>();
+        Ok(Response::from_parts(
+            parts,
+            Either::Left(IdleTimeout::new(body, self.timeout)),
+        ))
+    }
+
+    /// The same path at the upstream.
+    fn target(&self, uri: &Uri) -> Uri {
+        let mut parts = http::uri::Parts::default();
+        parts.scheme = Some(Scheme::HTTP);
+        parts.authority = Some(self.authority.clone());
+        parts.path_and_query = uri
+            .path_and_query()
+            .cloned()
+            .or_else(|| Some("/".parse().ok()?));
+        Uri::from_parts(parts).expect("scheme, authority and path make a URI")
+    }
+
+    /// Sends a request without a body, and once more if the connection it took was just being
+    /// closed by the upstream (RFC 9110 section 9.2.2 allows that for idempotent methods).
+    async fn send_twice(
+        &self,
+        parts: request::Parts,
+        progress: &Progress,
+    ) -> Result<Response<Incoming>, Failure> {
+        let empty = |parts| Request::from_parts(parts, Either::Left(Empty::new()));
+        let spare = parts.method.is_idempotent().then(|| parts.clone());
+        match (self.send(empty(parts), progress).await, spare) {
+            (Err(Failure::Lost), Some(spare)) => self.send(empty(spare), progress).await,
+            (answer, _) => answer,
+        }
+    }
+
+    async fn send(
+        &self,
+        request: Request<Sent>,
+        progress: &Progress,
+    ) -> Result<Response<Incoming>, Failure> {
+        let mut answer = pin!(self.client.request(request));
+        // The clock starts anew with every piece of an upload: a long one is not a slow upstream.
+        let mut deadline = progress.latest() + self.timeout;
+        loop {
+            if let Ok(answer) = timeout_at(deadline, &mut answer).await {
+                return answer.map_err(|error| failure(&error, progress.waiting()));
+            }
+            let moved = progress.latest() + self.timeout;
+            if moved <= deadline {
+                return Err(match progress.waiting() {
+                    Waiting::ForClient => Failure::ClientStalled,
+                    _ => Failure::TimedOut,
+                });
+            }
+            deadline = moved;
+        }
+    }
+
+    /// The answer that tells a client of `failure`.
+    fn explain(&self, failure: Failure) -> Response<Full<Bytes>> {
+        let Counters {
+            unreachable,
+            timed_out,
+            broken,
+            ..
+        } = &self.counters;
+        let (counter, status, detail) = match failure {
+            Failure::Unreachable => (
+                Some(unreachable),
+                StatusCode::BAD_GATEWAY,
+                "The upstream server cannot be reached.",
+            ),
+            Failure::TimedOut => (
+                Some(timed_out),
+                StatusCode::GATEWAY_TIMEOUT,
+                "The upstream server did not answer in time.",
+            ),
+            Failure::Lost | Failure::Broken => (
+                Some(broken),
+                StatusCode::BAD_GATEWAY,
+                "The upstream server gave no valid answer.",
+            ),
+            Failure::Circle => (
+                None,
+                StatusCode::LOOP_DETECTED,
+                "The request came back to this gateway.",
+            ),
+            Failure::ClientStalled => (
+                None,
+                StatusCode::REQUEST_TIMEOUT,
+                "The request's body stopped arriving.",
+            ),
+            Failure::ClientBroke => (
+                None,
+                StatusCode::BAD_REQUEST,
+                "The request's body ended before its length.",
+            ),
+        };
+        if let Some(counter) = counter {
+            counter.fetch_add(1, Relaxed);
+        }
+        problem(status, detail)
+    }
+}
+
+/// Sorts the client's error by what it means for the answer.
+fn failure(error: &legacy::Error, waiting: Waiting) -> Failure {
+    if waiting == Waiting::Broken {
+        return Failure::ClientBroke;
+    }
+    let causes = || std::iter::successors(error.source(), |cause| (*cause).source());
+    let system = causes().find_map(|cause| cause.downcast_ref::<io::Error>());
+    if error.is_connect() {
+        let timed_out = system.is_some_and(|cause| cause.kind() == io::ErrorKind::TimedOut);
+        return if timed_out {
+            Failure::TimedOut
+        } else {
+            Failure::Unreachable
+        };
+    }
+    let ended = causes()
+        .filter_map(|cause| cause.downcast_ref::<hyper::Error>())
+        .any(|cause| cause.is_incomplete_message() || cause.is_canceled() || cause.is_closed());
+    if ended || system.is_some() {
+        Failure::Lost
+    } else {
+        Failure::Broken
+    }
+}

@@ -1,0 +1,1 @@
+//! The layers, each switched on by its flag.

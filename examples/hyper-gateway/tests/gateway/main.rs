@@ -1,0 +1,9 @@
+//! The gateway over real sockets: bytes in, bytes out, on both of its sides.
+
+mod answers;
+mod http2;
+mod layers;
+mod process;
+mod requests;
+mod support;
+mod time;

@@ -1,0 +1,155 @@
+//! The program: its exit codes, its one line, its end.
+
+use std::io::{BufRead, BufReader};
+use std::net::SocketAddr;
+use std::process::{Child, Command, Output, Stdio};
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+
+use crate::support::{Then, Upstream, body, read_to_end, status, until};
+
+fn program(flags: &str) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_hyper-gateway"));
+    command
+        .args(flags.split_whitespace())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    command
+}
+
+fn run(flags: &str) -> Output {
+    program(flags).output().unwrap()
+}
+
+/// A running gateway; killed if the test gives up first.
+struct Running(Child);
+
+impl Running {
+    fn start(flags: &str) -> (Self, String) {
+        let mut child = program(flags).spawn().unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap())
+            .read_line(&mut line)
+            .unwrap();
+        (Self(child), line)
+    }
+
+    fn signal(&self, name: &str) {
+        let id = self.0.id().to_string();
+        assert!(
+            Command::new("kill")
+                .args(["-s", name, &id])
+                .status()
+                .unwrap()
+                .success()
+        );
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+fn address(line: &str) -> SocketAddr {
+    line.split_whitespace()
+        .nth(2)
+        .unwrap()
+        .strip_prefix("http://")
+        .unwrap()
+        .parse()
+        .unwrap()
+}
+
+#[test]
+fn unusable_flags_are_one_line_and_exit_2() {
+    for flags in [
+        "",
+        "--upstream https://h",
+        "--upstream http://h --burst 5",
+        "--bogus",
+    ] {
+        let output = run(flags);
+        let errors = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(2), "{flags}: {errors}");
+        assert_eq!(errors.lines().count(), 1, "{errors}");
+        assert!(errors.starts_with("error: "), "{errors}");
+        assert!(output.stdout.is_empty());
+    }
+    assert_eq!(run("--help").status.code(), Some(0));
+}
+
+#[tokio::test]
+async fn a_taken_port_is_one_line_and_exit_1() {
+    let taken = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = taken.local_addr().unwrap();
+    let output = run(&format!("--upstream http://127.0.0.1:1 --listen {address}"));
+    assert_eq!(output.status.code(), Some(1));
+    let errors = String::from_utf8(output.stderr).unwrap();
+    assert!(
+        errors.starts_with(&format!("error: cannot listen on {address}: ")),
+        "{errors}"
+    );
+    assert_eq!(errors.lines().count(), 1, "{errors}");
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn a_signal_ends_it_once_requests_in_flight_have_their_answers() {
+    for signal in ["TERM", "INT"] {
+        // The upstream speaks when the test says so.
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let upstream = listener.local_addr().unwrap();
+        let (mut running, line) = Running::start(&format!(
+            "--listen 127.0.0.1:0 --upstream http://{upstream}"
+        ));
+        assert!(
+            line.starts_with("hyper-gateway on http://127.0.0.1:"),
+            "{line}"
+        );
+
+        let mut idle = TcpStream::connect(address(&line)).await.unwrap();
+        let mut client = TcpStream::connect(address(&line)).await.unwrap();
+        client
+            .write_all(b"GET / HTTP/1.1\r\nhost: a\r\n\r\n")
+            .await
+            .unwrap();
+        let (mut server, _) = listener.accept().await.unwrap();
+        assert!(server.read(&mut [0; 4096]).await.unwrap() > 0);
+
+        running.signal(signal);
+        assert_eq!(read_to_end(&mut idle).await, "");
+        assert!(
+            running.0.try_wait().unwrap().is_none(),
+            "ended before its request did"
+        );
+        server
+            .write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\nlate")
+            .await
+            .unwrap();
+        let answer = read_to_end(&mut client).await;
+        assert_eq!((status(&answer), body(&answer)), (200, "late"));
+        assert_eq!(running.0.wait().unwrap().code(), Some(0));
+    }
+}
+
+#[tokio::test]
+async fn port_0_is_printed_as_the_real_one() {
+    let upstream =
+        Upstream::start("HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n", Then::Close).await;
+    let flags = format!(
+        "--listen 127.0.0.1:0 --admin 127.0.0.1:0 --upstream http://{}",
+        upstream.address
+    );
+    let (_running, line) = Running::start(&flags);
+    let mut client = TcpStream::connect(address(&line)).await.unwrap();
+    client
+        .write_all(b"GET / HTTP/1.1\r\nhost: a\r\n\r\n")
+        .await
+        .unwrap();
+    until(|| upstream.requests().len() == 1).await;
+    assert!(line.contains(", admin on http://127.0.0.1:"), "{line}");
+}

@@ -1,0 +1,44 @@
+//! The greeter's server.
+
+use std::error::Error;
+
+use clap::{CommandFactory, Parser, error::ErrorKind};
+use memguard_layer::Heap;
+use tokio::net::TcpListener;
+use tonic_greeter::{Flags, serve};
+
+/// Counts every byte on the heap: what the memory guard reads.
+#[global_allocator]
+static HEAP: Heap = Heap::new();
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn Error>> {
+    let mut flags = Flags::parse();
+    if let Some(burst) = flags.burst {
+        flags.rate = flags.rate.try_burst(burst.get()).unwrap_or_else(|error| {
+            Flags::command()
+                .error(ErrorKind::ValueValidation, error)
+                .exit()
+        });
+    }
+    let listener = TcpListener::bind(flags.listen).await?;
+    println!("greeter-server on {}", listener.local_addr()?);
+    serve(&flags, listener, stop_signal()).await?;
+    Ok(())
+}
+
+/// Completes at SIGTERM or Ctrl-C.
+async fn stop_signal() {
+    let interrupt = tokio::signal::ctrl_c();
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        let mut terminate = signal(SignalKind::terminate()).expect("SIGTERM can be handled");
+        tokio::select! {
+            _ = interrupt => {}
+            _ = terminate.recv() => {}
+        }
+    }
+    #[cfg(not(unix))]
+    let _ = interrupt.await;
+}

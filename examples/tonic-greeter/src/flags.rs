@@ -1,0 +1,66 @@
+//! The server's command line.
+
+use std::net::SocketAddr;
+use std::num::{NonZeroU32, NonZeroUsize};
+
+use bytesize::ByteSize;
+use clap::Parser;
+use ipnet::IpNet;
+use ratelimit_layer::{ProxyHeader, Quota};
+
+/// The standard gRPC greeter, limited and guarded.
+#[derive(Clone, Debug, Parser)]
+#[command(name = "greeter-server", version)]
+pub struct Flags {
+    /// Address to serve on; port 0 takes any free one.
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:50051")]
+    pub listen: SocketAddr,
+
+    /// Calls each client may make.
+    #[arg(long, value_name = "QUOTA", default_value = "100/s burst 200")]
+    pub rate: Quota,
+
+    /// Calls a client may make at once after a pause; the quota's own unless given.
+    #[arg(long, value_name = "N")]
+    pub burst: Option<NonZeroU32>,
+
+    /// Calls each client may have in flight; a stream counts until its last message.
+    #[arg(long, value_name = "N", default_value = "64")]
+    pub concurrency: NonZeroUsize,
+
+    /// Heap bytes at which calls are refused.
+    #[arg(long, value_name = "SIZE", default_value = "256MiB", value_parser = some_bytes)]
+    pub heap_budget: ByteSize,
+
+    /// Network whose --client-header is believed, such as 10.0.0.0/8; repeatable.
+    #[arg(long, value_name = "CIDR")]
+    pub trusted_proxy: Vec<IpNet>,
+
+    /// Header in which trusted proxies name the client: x-forwarded-for, forwarded or any other.
+    #[arg(
+        long,
+        value_name = "NAME",
+        default_value = "x-forwarded-for",
+        value_parser = client_header,
+        requires = "trusted_proxy"
+    )]
+    pub client_header: ProxyHeader,
+}
+
+fn client_header(text: &str) -> Result<ProxyHeader, String> {
+    match text.to_ascii_lowercase().as_str() {
+        "x-forwarded-for" => Ok(ProxyHeader::XForwardedFor),
+        "forwarded" => Ok(ProxyHeader::Forwarded),
+        other => match other.parse() {
+            Ok(name) => Ok(ProxyHeader::Other(name)),
+            Err(_) => Err("must be the name of a header field".to_owned()),
+        },
+    }
+}
+
+fn some_bytes(text: &str) -> Result<ByteSize, String> {
+    match text.parse()? {
+        ByteSize(0) => Err("must be above 0 bytes".to_owned()),
+        size => Ok(size),
+    }
+}
