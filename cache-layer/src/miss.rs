@@ -2,9 +2,10 @@
 
 use crate::body::{RequestBody, ResponseBody};
 use crate::cache_status::Outcome;
-use crate::fill::{Answer, Headline, Job, Joined, Lead, Newcomer, Seat, content_length};
+use crate::fill::{Answer, Headline, Job, Joined, Lead, Newcomer, Seat};
 use crate::rfc9111::precondition::{not_modified, strip_conditions};
 use crate::rfc9111::reuse::Forward;
+use crate::rfc9111::storable::content_length;
 use crate::rfc9111::vary::Selection;
 use crate::service::{Look, not_modified_response};
 use crate::shared::Shared;
@@ -88,7 +89,10 @@ impl<S> Miss<S> {
             request,
             || self.newcomer_for(request),
             |number| shared.invalidations.valid(&look.key, number),
-            || look.answer(shared, request, Instant::now()).ok(),
+            || {
+                let resource = shared.store.get_again(&look.key)?;
+                look.answer(shared, &resource, request, Instant::now()).ok()
+            },
         )
     }
 
@@ -98,7 +102,7 @@ impl<S> Miss<S> {
 
     /// Numbered before the request goes out, so that a purge in between wins.
     fn newcomer_for(&self, request: &HeaderMap) -> Newcomer {
-        let known = self.shared.store.get(&self.look.key);
+        let known = self.shared.store.get_again(&self.look.key);
         let names = known
             .map(|resource| resource.selecting_names())
             .unwrap_or_default();
@@ -152,7 +156,7 @@ impl<S> Miss<S> {
             }
             Ok(Ok(Answer::Shared(mut parts, _))) => {
                 show.append(&mut parts.headers, Outcome::Stored(forward));
-                let length = content_length(&parts.headers);
+                let length = content_length(&parts.headers).unwrap_or_default();
                 Ok(Response::from_parts(
                     parts,
                     ResponseBody::shared(seat, length),
@@ -179,7 +183,7 @@ impl<S> Miss<S> {
         let mut response = if unmodified(request, head) {
             not_modified_response(head, now)
         } else {
-            let length = content_length(head.headers());
+            let length = content_length(head.headers()).unwrap_or_default();
             head.response(now, ResponseBody::shared(seat, length))
         };
         let outcome = Outcome::Collapsed(self.forward);

@@ -10,7 +10,7 @@ use crate::rfc9111::precondition::{not_modified, strip_representation};
 use crate::rfc9111::reuse::{Forward, reusable};
 use crate::rfc9111::storable::Asked;
 use crate::shared::Shared;
-use crate::store::Head;
+use crate::store::{Head, Resource};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header, request};
 use http_body::Body;
@@ -113,7 +113,7 @@ where
                     parts,
                 )
             }
-            Plan::Look(look) => match look.answer(shared, &parts.headers, Instant::now()) {
+            Plan::Look(look) => match look.up(shared, &parts.headers) {
                 Ok(response) => {
                     shared.counters.hits.count();
                     return ResponseFuture::ready(response);
@@ -220,14 +220,23 @@ pub(crate) struct Look {
 }
 
 impl Look {
+    fn up<R>(
+        &self,
+        shared: &Shared,
+        request: &HeaderMap,
+    ) -> Result<Response<ResponseBody<R>>, Forward> {
+        let resource = shared.store.get(&self.key).ok_or(Forward::UriMiss)?;
+        self.answer(shared, &resource, request, Instant::now())
+    }
+
     /// The stored answer, if it may be used without asking the origin; else why not.
     pub(crate) fn answer<R>(
         &self,
         shared: &Shared,
+        resource: &Resource,
         request: &HeaderMap,
         now: Instant,
     ) -> Result<Response<ResponseBody<R>>, Forward> {
-        let resource = shared.store.get(&self.key).ok_or(Forward::UriMiss)?;
         let stored = resource.select(request).ok_or(Forward::VaryMiss)?;
         let head = &stored.head;
         if !shared.invalidations.valid(&self.key, head.number) {

@@ -33,7 +33,7 @@ mod task;
 
 pub(crate) use seat::{Broken, Headline, Seat};
 pub(crate) use table::{Fills, Joined, Lead, Newcomer};
-pub(crate) use task::{Answer, Job, content_length};
+pub(crate) use task::{Answer, Job};
 
 use std::time::Duration;
 

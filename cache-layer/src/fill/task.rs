@@ -1,7 +1,7 @@
 //! The task behind a fill: asks the origin, judges the head, reads the body, stores the whole.
 
 use super::table::Lead;
-use crate::rfc9111::storable::{self, Asked, Refusal, Storable};
+use crate::rfc9111::storable::{self, Asked, Refusal, Storable, content_length};
 use crate::rfc9111::vary::Selection;
 use crate::rfc9111::{fields, freshness};
 use crate::shared::Shared;
@@ -97,7 +97,7 @@ where
             Ok(head) => {
                 shared.marks.unset(&lead.fill.key);
                 let (parts, body) = response.into_parts();
-                let length = content_length(&parts.headers);
+                let length = content_length(&parts.headers).unwrap_or_default();
                 lead.fill.publish(Arc::clone(&head));
                 let _ = leader.send(Ok(Answer::Shared(parts, Arc::clone(&head))));
                 read(&shared, &lead, head, length, body).await;
@@ -120,7 +120,7 @@ fn judge<B: Body>(
     let wall = SystemTime::now();
     let headers = response.headers();
     let initial_age = freshness::initial_age(headers, wall, delay);
-    let length = content_length(headers).or_else(|| response.body().size_hint().exact());
+    let length = response.body().size_hint().exact();
     let status = response.status();
     let Storable {
         lifetime,
@@ -168,15 +168,6 @@ fn judge<B: Body>(
         shared.settings.cache_status,
         facts,
     )))
-}
-
-/// One number, however often it is said; anything else is no length.
-pub(crate) fn content_length(headers: &HeaderMap) -> Option<u64> {
-    let mut lines = headers.get_all(header::CONTENT_LENGTH).iter();
-    let length = lines.next()?.to_str().ok()?.parse().ok()?;
-    lines
-        .all(|line| line.to_str().ok().and_then(|line| line.parse().ok()) == Some(length))
-        .then_some(length)
 }
 
 /// Reads the body to its end, shows it to the readers, and stores it if it is whole.

@@ -92,6 +92,8 @@ pub(crate) enum Refusal {
     NotFresh,
     /// A body or a header block over the limit.
     TooLarge,
+    /// A `Content-Length` that is not one number.
+    Length,
 }
 
 /// Decides at the head of an answer to a GET, before anyone else may see a byte of it.
@@ -99,7 +101,7 @@ pub(crate) fn storable(
     asked: Asked,
     status: StatusCode,
     headers: &HeaderMap,
-    content_length: Option<u64>,
+    body_length: Option<u64>,
     age: Duration,
     received: SystemTime,
     limits: Limits,
@@ -136,7 +138,10 @@ pub(crate) fn storable(
     if lifetime <= age {
         return Err(Refusal::NotFresh);
     }
-    if content_length.is_some_and(|length| length > limits.max_body_bytes)
+    let stated = content_length(headers)?;
+    if stated
+        .or(body_length)
+        .is_some_and(|length| length > limits.max_body_bytes)
         || header_bytes(headers) > MAX_HEADER_BYTES
     {
         return Err(Refusal::TooLarge);
@@ -165,6 +170,24 @@ fn heuristically_cacheable(status: StatusCode) -> bool {
 /// Errors live by their origin's word only, never by our default.
 fn default_applies(status: StatusCode) -> bool {
     heuristically_cacheable(status) && status.as_u16() < 400
+}
+
+/// One number, however often it is said (RFC 9110 section 8.6).
+pub(crate) fn content_length(headers: &HeaderMap) -> Result<Option<u64>, Refusal> {
+    let mut lines = headers.get_all(header::CONTENT_LENGTH).iter().map(|line| {
+        line.to_str()
+            .ok()
+            .and_then(|line| line.parse::<u64>().ok())
+            .ok_or(Refusal::Length)
+    });
+    let Some(length) = lines.next().transpose()? else {
+        return Ok(None);
+    };
+    if lines.all(|line| line == Ok(length)) {
+        Ok(Some(length))
+    } else {
+        Err(Refusal::Length)
+    }
 }
 
 fn header_bytes(headers: &HeaderMap) -> usize {

@@ -3,6 +3,9 @@
 //! moka knows nothing of freshness: its own expiry costs more than ours and is coarser. It chooses
 //! the victims, we keep the books. Its bound is an eventual one, so [`MemoryStore::put`] checks the
 //! ledger itself before an entry goes in.
+//!
+//! moka drops what leaves it by way of epochs: up to 64 values wait on each thread for its next
+//! writes. Those are whole answers here, so every change of ours ends in [`drop_garbage`].
 
 use super::entry::{Resource, Stored};
 use super::ledger::Ledger;
@@ -72,12 +75,21 @@ impl MemoryStore {
             .filter(|resource| resource.is_of(key))
     }
 
+    /// As [`get`](Self::get), for second looks: the policy counts each `get` of a missing key as
+    /// interest in it, and one request is one interest.
+    pub(crate) fn get_again(&self, key: &Key) -> Option<Arc<Resource>> {
+        self.cache
+            .contains_key(&key.digest())
+            .then(|| self.get(key))
+            .flatten()
+    }
+
     /// Adds an answer to its key; false if there is no room and none could be made.
     ///
     /// moka's `insert` sleeps while its queue is full: call this from a fill, not from a request.
     pub(crate) fn put(&self, key: &Key, stored: Stored, stands: impl Fn(u64) -> bool) -> bool {
         if self.is_overfull() {
-            self.cache.run_pending_tasks();
+            self.settle();
             if self.is_overfull() {
                 return false;
             }
@@ -85,7 +97,7 @@ impl MemoryStore {
         let now = stored.head.received();
         let turn = &self.writers[key.digest() as usize % self.writers.len()];
         let _turn = turn.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut variants = self.get(key).map_or_else(Vec::new, |old| {
+        let mut variants = self.get_again(key).map_or_else(Vec::new, |old| {
             let worth = |other: &&Arc<Stored>| {
                 other.head.selection != stored.head.selection
                     && other.head.lifetime() > other.head.age(now)
@@ -111,11 +123,12 @@ impl MemoryStore {
 
     pub(crate) fn remove(&self, key: &Key) {
         self.cache.invalidate(&key.digest());
+        drop_garbage(1);
     }
 
     pub(crate) fn clear(&self) {
         self.cache.invalidate_all();
-        self.cache.run_pending_tasks();
+        self.settle();
     }
 
     /// Entries, without the ones that moka has not counted yet.
@@ -124,9 +137,10 @@ impl MemoryStore {
         self.cache.entry_count().saturating_sub(ballast)
     }
 
-    /// Brings moka's books up to date, evicting what is over its bound.
+    /// Brings moka's books up to date: what is over its bound or removed is gone after that.
     pub(crate) fn settle(&self) {
         self.cache.run_pending_tasks();
+        drop_garbage(EPOCHS);
     }
 
     /// Drops what is dead, until `enough` says so.
@@ -138,12 +152,13 @@ impl MemoryStore {
             if *digest != BALLAST && dead(&resource) {
                 drop(resource);
                 self.cache.invalidate(&*digest);
+                drop_garbage(1);
             }
         }
-        self.cache.run_pending_tasks();
+        self.settle();
     }
 
-    /// Evicts by the policy's own order until the ledger is down to `goal`, or nothing is left.
+    /// Evicts by the policy's own order, as much as the ledger is above `goal`.
     ///
     /// moka cannot be resized; an entry that only weighs makes it evict from its cold end.
     pub(crate) fn squeeze(&self, goal: u64) {
@@ -154,26 +169,46 @@ impl MemoryStore {
         let capacity = self.max_bytes.div_ceil(self.unit);
         // Admitted while it weighs nothing; a change of weight passes no admission test.
         self.set_ballast(0);
-        loop {
-            let (held, weighed) = (self.ledger.bytes(), self.cache.weighted_size());
-            if held <= goal || weighed == 0 {
-                break;
-            }
-            let slice = (held - goal).min(SLICE).div_ceil(self.unit);
+        // By weight, not by the ledger: what readers still hold must not cost others their place.
+        let mut left = self.ledger.bytes().saturating_sub(goal).div_ceil(self.unit);
+        while left > 0 {
+            let weighed = self.cache.weighted_size();
+            let slice = left.min(SLICE.div_ceil(self.unit));
             self.set_ballast(capacity.saturating_sub(weighed.saturating_sub(slice)));
             self.set_ballast(0);
-            if self.cache.weighted_size() >= weighed {
+            let evicted = weighed.saturating_sub(self.cache.weighted_size());
+            if evicted == 0 {
                 break;
             }
+            left = left.saturating_sub(evicted);
         }
         self.cache.invalidate(&BALLAST);
-        self.cache.run_pending_tasks();
+        self.settle();
+        // A thread that was put to sleep in mid-read holds up the garbage of all for a moment.
+        for _ in 0..100 {
+            if self.ledger.bytes() <= goal {
+                break;
+            }
+            std::thread::yield_now();
+            drop_garbage(EPOCHS);
+        }
     }
 
     fn set_ballast(&self, units: u64) {
         let ballast = Resource::ballast(units * self.unit);
         self.cache.insert(BALLAST, Arc::new(ballast));
         self.cache.run_pending_tasks();
+        drop_garbage(1);
+    }
+}
+
+/// An epoch's garbage is dropped two epochs later; a flush begins a new one if no thread holds it up.
+const EPOCHS: usize = 3;
+
+/// Drops values that moka has parted with on this thread.
+fn drop_garbage(epochs: usize) {
+    for _ in 0..epochs {
+        crossbeam_epoch::pin().flush();
     }
 }
 
