@@ -1,9 +1,10 @@
 //! A small JSON API behind all three layers, their handles in axum's state.
 
+mod flags;
+
 use std::future::IntoFuture;
 use std::io;
 use std::net::SocketAddr;
-use std::num::{NonZeroU32, NonZeroUsize};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -15,81 +16,20 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::serve::ListenerExt;
 use axum::{Json, Router};
-use bytesize::ByteSize;
 use cache_layer::{CacheHandle, CacheLayer};
-use clap::{CommandFactory, Parser, error::ErrorKind};
-use ipnet::IpNet;
+use flags::Flags;
 use memguard_layer::{Heap, MemGuardHandle, MemGuardLayer};
 use ratelimit_layer::{
-    ClientIp, ConcurrencyHandle, ConcurrencyLimitLayer, ProxyHeader, Quota, RateLimitHandle,
-    RateLimitLayer,
+    ClientIp, ConcurrencyHandle, ConcurrencyLimitLayer, RateLimitHandle, RateLimitLayer,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
+use tokio::net::TcpListener;
 
 /// Counts every byte on the heap: what the memory guard reads.
 #[global_allocator]
 static HEAP: Heap = Heap::new();
-
-/// A small JSON API that is cached, limited and guarded.
-#[derive(Debug, Parser)]
-struct Flags {
-    /// Address to serve on.
-    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:3000")]
-    listen: SocketAddr,
-    /// Bytes the cache may hold; 0 turns it off.
-    #[arg(long, value_name = "SIZE", default_value = "64MiB")]
-    cache_bytes: ByteSize,
-    /// Largest response the cache stores.
-    #[arg(long, value_name = "SIZE", default_value = "1MiB", value_parser = some_bytes)]
-    max_entry_bytes: ByteSize,
-    /// Lifetime of responses that name none; without it they are not stored.
-    #[arg(long, value_name = "DURATION")]
-    default_ttl: Option<humantime::Duration>,
-    /// Requests each client may make.
-    #[arg(long, value_name = "QUOTA", default_value = "100/s burst 200")]
-    rate: Quota,
-    /// Requests a client may make at once after a pause; the quota's own unless given.
-    #[arg(long, value_name = "N")]
-    burst: Option<NonZeroU32>,
-    /// Requests each client may have in flight.
-    #[arg(long, value_name = "N", default_value = "64")]
-    concurrency: NonZeroUsize,
-    /// Heap bytes at which the cache gives back and requests are refused.
-    #[arg(long, value_name = "SIZE", default_value = "256MiB", value_parser = some_bytes)]
-    heap_budget: ByteSize,
-    /// Network whose --client-header is believed; repeatable.
-    #[arg(long, value_name = "CIDR")]
-    trusted_proxy: Vec<IpNet>,
-    /// Header in which trusted proxies name the client: x-forwarded-for, forwarded or any other.
-    #[arg(
-        long,
-        value_name = "NAME",
-        default_value = "x-forwarded-for",
-        value_parser = client_header,
-        requires = "trusted_proxy"
-    )]
-    client_header: ProxyHeader,
-}
-
-fn client_header(text: &str) -> Result<ProxyHeader, String> {
-    match text.to_ascii_lowercase().as_str() {
-        "x-forwarded-for" => Ok(ProxyHeader::XForwardedFor),
-        "forwarded" => Ok(ProxyHeader::Forwarded),
-        other => match other.parse() {
-            Ok(name) => Ok(ProxyHeader::Other(name)),
-            Err(_) => Err("must be the name of a header field".to_owned()),
-        },
-    }
-}
-
-fn some_bytes(text: &str) -> Result<ByteSize, String> {
-    match text.parse()? {
-        ByteSize(0) => Err("must be above 0 bytes".to_owned()),
-        size => Ok(size),
-    }
-}
 
 /// What the handlers share: the items, and the layers' handles.
 #[derive(Clone, Debug)]
@@ -240,7 +180,7 @@ async fn stats(State(api): State<Api>) -> Json<Value> {
             "admitted": concurrency.admitted,
             "refused": concurrency.refused,
         },
-        "guard": {
+        "memory": {
             "level": format!("{:?}", guard.level).to_lowercase(),
             "heap": guard.heap,
             "reserved": guard.reserved,
@@ -252,19 +192,17 @@ async fn stats(State(api): State<Api>) -> Json<Value> {
 
 #[tokio::main]
 async fn main() -> io::Result<()> {
-    let mut flags = Flags::parse();
-    if let Some(burst) = flags.burst {
-        flags.rate = flags.rate.try_burst(burst.get()).unwrap_or_else(|error| {
-            Flags::command()
-                .error(ErrorKind::ValueValidation, error)
-                .exit()
+    let flags = Flags::read();
+    let listener = TcpListener::bind(flags.listen)
+        .await
+        .unwrap_or_else(|error| {
+            eprintln!("error: cannot listen on {}: {error}", flags.listen);
+            std::process::exit(1);
         });
-    }
-    let listener = tokio::net::TcpListener::bind(flags.listen).await?;
     let address = listener.local_addr()?;
-    println!("axum-api on http://{address}; try");
+    println!("axum-api on http://{address}; try it, twice:");
     println!("  curl -i http://{address}/items/1");
-    println!("  curl http://{address}/stats");
+    println!("  curl -s http://{address}/stats");
 
     let service = app(&flags).into_make_service_with_connect_info::<SocketAddr>();
     let listener = listener.tap_io(|stream| {
@@ -302,4 +240,170 @@ async fn stop_signal() {
     }
     #[cfg(not(unix))]
     let _ = interrupt.await;
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::SocketAddr;
+
+    use axum::Router;
+    use axum::body::Body;
+    use axum::http::{Method, Request, StatusCode};
+    use clap::Parser;
+    use http_body_util::BodyExt;
+    use serde_json::{Value, json};
+    use tokio::time::Instant;
+    use tower::ServiceExt;
+
+    use super::{Flags, app};
+
+    struct Answer {
+        status: StatusCode,
+        fields: axum::http::HeaderMap,
+        body: Vec<u8>,
+    }
+
+    impl Answer {
+        fn json(&self) -> Value {
+            serde_json::from_slice(&self.body).unwrap()
+        }
+
+        fn cache(&self) -> &str {
+            self.fields["cache-status"].to_str().unwrap()
+        }
+    }
+
+    fn start(flags: &[&str]) -> Router {
+        app(&Flags::parse_from([&["axum-api"], flags].concat()))
+    }
+
+    async fn send(app: &Router, request: Request<Body>) -> Answer {
+        let answer = app.clone().oneshot(request).await.unwrap();
+        let (head, body) = answer.into_parts();
+        let body = body.collect().await.unwrap().to_bytes().into();
+        Answer {
+            status: head.status,
+            fields: head.headers,
+            body,
+        }
+    }
+
+    fn request(method: Method, path: &str, body: impl Into<Body>) -> Request<Body> {
+        Request::builder()
+            .method(method)
+            .uri(path)
+            .header("host", "api.example")
+            .extension(SocketAddr::from(([127, 0, 0, 1], 1)))
+            .body(body.into())
+            .unwrap()
+    }
+
+    async fn get(app: &Router, path: &str) -> Answer {
+        send(app, request(Method::GET, path, Body::empty())).await
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_item_is_slow_once_until_it_changes() {
+        let app = start(&[]);
+        let first = Instant::now();
+        let item = get(&app, "/items/7").await;
+        assert_eq!(first.elapsed().as_millis(), 100);
+        assert_eq!(
+            item.json(),
+            json!({ "id": 7, "name": "item 7", "version": 1 })
+        );
+
+        let again = Instant::now();
+        let hit = get(&app, "/items/7").await;
+        assert_eq!(
+            (again.elapsed().as_millis(), hit.body == item.body),
+            (0, true)
+        );
+        assert_eq!(hit.cache(), "cache-layer; hit");
+
+        let mut post = request(Method::POST, "/items/7", r#"{"name":"new"}"#);
+        post.headers_mut()
+            .insert("content-type", "application/json".parse().unwrap());
+        assert_eq!(send(&app, post).await.status, StatusCode::OK);
+        let changed = get(&app, "/items/7").await;
+        assert_eq!(
+            changed.json(),
+            json!({ "id": 7, "name": "new", "version": 2 })
+        );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn there_are_no_more_items_than_there_were() {
+        let app = start(&[]);
+        assert_eq!(get(&app, "/items/1000").await.status, StatusCode::NOT_FOUND);
+        let name = format!(r#"{{"name":"{}"}}"#, "x".repeat(101));
+        for (path, name, status) in [
+            ("/items/1000", r#"{"name":"new"}"#, StatusCode::NOT_FOUND),
+            ("/items/1", &*name, StatusCode::UNPROCESSABLE_ENTITY),
+        ] {
+            let mut post = request(Method::POST, path, name.to_owned());
+            post.headers_mut()
+                .insert("content-type", "application/json".parse().unwrap());
+            assert_eq!(send(&app, post).await.status, status);
+        }
+    }
+
+    #[tokio::test]
+    async fn everybody_sees_only_themselves() {
+        let app = start(&[]);
+        for (token, user) in [("alices", "alice"), ("bobs", "bob"), ("alices", "alice")] {
+            let mut me = request(Method::GET, "/me", Body::empty());
+            let credentials = format!("Bearer {token}-token").parse().unwrap();
+            me.headers_mut().insert("authorization", credentials);
+            let answer = send(&app, me).await;
+            assert_eq!(answer.json(), json!({ "user": user }));
+            assert!(!answer.cache().contains("stored"), "{}", answer.cache());
+        }
+        assert_eq!(get(&app, "/me").await.status, StatusCode::UNAUTHORIZED);
+    }
+
+    #[tokio::test]
+    async fn an_upload_is_measured() {
+        let answer = send(&start(&[]), request(Method::POST, "/upload", "abc")).await;
+        let sha256 = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+        assert_eq!(answer.json(), json!({ "length": 3, "sha256": sha256 }));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn limits_refuse_and_let_health_and_stats_through() {
+        let app = start(&["--rate", "1/h", "--heap-budget", "64MiB"]);
+        let mut large = request(Method::POST, "/upload", "the beginning");
+        large
+            .headers_mut()
+            .insert("content-length", (32 << 20).into());
+        assert_eq!(
+            send(&app, large).await.status,
+            StatusCode::SERVICE_UNAVAILABLE
+        );
+        assert_eq!(get(&app, "/items/1").await.status, StatusCode::OK);
+        let refused = get(&app, "/items/1").await;
+        assert_eq!(refused.status, StatusCode::TOO_MANY_REQUESTS);
+        assert_eq!(refused.fields["retry-after"], "3600");
+
+        assert_eq!(get(&app, "/healthz").await.body, b"ok\n");
+        let stats = get(&app, "/stats").await.json();
+        assert_eq!(stats["rate"], json!({ "allowed": 1, "refused": 1 }));
+        assert_eq!(stats["memory"]["rejected"], 1);
+        assert_eq!(stats["cache"]["misses"], 1);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn without_bytes_there_is_no_cache() {
+        let app = start(&["--cache-bytes", "0"]);
+        for _ in 0..2 {
+            let start = Instant::now();
+            assert!(
+                !get(&app, "/items/7")
+                    .await
+                    .fields
+                    .contains_key("cache-status")
+            );
+            assert_eq!(start.elapsed().as_millis(), 100);
+        }
+    }
 }

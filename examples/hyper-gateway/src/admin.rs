@@ -87,7 +87,7 @@ fn stats(handles: &Handles) -> Value {
                 "unkeyed": stats.unkeyed,
             })
         }),
-        "guard": handles.guard.as_ref().map(|guard| {
+        "memory": handles.guard.as_ref().map(|guard| {
             let stats = guard.stats();
             json!({
                 "level": format!("{:?}", stats.level).to_lowercase(),

@@ -4,8 +4,9 @@ use std::net::SocketAddr;
 use std::num::{NonZeroU32, NonZeroUsize};
 
 use bytesize::ByteSize;
-use clap::Parser;
+use clap::{CommandFactory, Parser, error::ErrorKind};
 use ipnet::IpNet;
+use memguard_layer::MemGuardLayer;
 use ratelimit_layer::{ProxyHeader, Quota};
 
 /// The standard gRPC greeter, limited and guarded.
@@ -29,7 +30,7 @@ pub struct Flags {
     pub concurrency: NonZeroUsize,
 
     /// Heap bytes at which calls are refused.
-    #[arg(long, value_name = "SIZE", default_value = "256MiB", value_parser = some_bytes)]
+    #[arg(long, value_name = "SIZE", default_value = "256MiB", value_parser = heap_budget)]
     pub heap_budget: ByteSize,
 
     /// Network whose --client-header is believed, such as 10.0.0.0/8; repeatable.
@@ -58,9 +59,25 @@ fn client_header(text: &str) -> Result<ProxyHeader, String> {
     }
 }
 
-fn some_bytes(text: &str) -> Result<ByteSize, String> {
-    match text.parse()? {
-        ByteSize(0) => Err("must be above 0 bytes".to_owned()),
-        size => Ok(size),
+fn heap_budget(text: &str) -> Result<ByteSize, String> {
+    let size: ByteSize = text.parse()?;
+    MemGuardLayer::try_new(size.as_u64())
+        .map(|_| size)
+        .map_err(|why| why.to_string())
+}
+
+impl Flags {
+    /// The command line; ends the program where it asks for help or cannot be used.
+    #[must_use]
+    pub fn read() -> Self {
+        let mut flags = Self::parse();
+        if let Some(burst) = flags.burst {
+            flags.rate = flags.rate.try_burst(burst.get()).unwrap_or_else(|why| {
+                Self::command()
+                    .error(ErrorKind::ValueValidation, why)
+                    .exit()
+            });
+        }
+        flags
     }
 }

@@ -11,7 +11,7 @@ use crate::helloworld::{HelloReply, HelloRequest};
 
 /// Replies in a stream, and the pause between them.
 const REPLIES: usize = 5;
-const PAUSE: Duration = Duration::from_millis(200);
+const PAUSE: Duration = Duration::from_millis(100);
 
 /// Greets whoever calls.
 #[derive(Clone, Copy, Debug, Default)]

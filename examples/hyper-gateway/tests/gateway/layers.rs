@@ -1,1 +1,184 @@
-//! The layers, each switched on by its flag.
+//! The layers, each switched on by its flag, and the figures they show.
+
+use std::net::SocketAddr;
+
+use crate::support::{
+    Then, Upstream, body, exchange, field, gateway, gateway_with_admin, get, status,
+};
+
+/// An answer that any cache may keep for a minute.
+async fn cacheable(text: &str) -> Upstream {
+    Upstream::ok("cache-control: max-age=60\r\n", text).await
+}
+
+async fn stats(admin: SocketAddr) -> serde_json::Value {
+    let answer = get(admin, "/stats", "").await;
+    assert_eq!(field(&answer, "content-type"), Some("application/json"));
+    serde_json::from_str(body(&answer)).unwrap()
+}
+
+#[tokio::test]
+async fn a_second_request_is_a_hit_with_the_same_answer() {
+    let upstream = cacheable("hello").await;
+    let (gateway, admin) = gateway_with_admin(upstream.address, "").await;
+    let miss = get(gateway, "/x", "").await;
+    let hit = get(gateway, "/x", "").await;
+    assert_eq!((status(&miss), body(&miss)), (200, "hello"));
+    assert_eq!((status(&hit), body(&hit)), (200, "hello"));
+    assert_eq!(
+        field(&miss, "cache-status"),
+        Some("cache-layer; fwd=uri-miss; stored")
+    );
+    assert_eq!(field(&hit, "cache-status"), Some("cache-layer; hit"));
+    assert_eq!(field(&miss, "content-length"), Some("5"));
+    assert_eq!(field(&hit, "content-length"), Some("5"));
+    assert_eq!(field(&hit, "via"), Some("1.1 hyper-gateway"));
+
+    let head = exchange(
+        gateway,
+        "HEAD /x HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n",
+    )
+    .await;
+    assert_eq!(
+        (field(&head, "content-length"), body(&head)),
+        (Some("5"), "")
+    );
+    assert_eq!(upstream.requests().len(), 1);
+
+    let figures = stats(admin).await;
+    assert_eq!(figures["cache"]["hits"], 2);
+    assert_eq!(figures["cache"]["misses"], 1);
+    assert_eq!(figures["upstream"]["requests"], 1);
+    assert!(
+        figures["rate"].is_null() && figures["memory"].is_null(),
+        "{figures}"
+    );
+}
+
+#[tokio::test]
+async fn a_write_makes_the_next_read_a_miss() {
+    let upstream = cacheable("hello").await;
+    let gateway = gateway(upstream.address, "").await;
+    let write = "PUT /x HTTP/1.1\r\nhost: a\r\ncontent-length: 1\r\nconnection: close\r\n\r\n1";
+    get(gateway, "/x", "").await;
+    assert_eq!(status(&exchange(gateway, write).await), 200);
+    get(gateway, "/x", "").await;
+    assert_eq!(upstream.requests().len(), 3);
+}
+
+#[tokio::test]
+async fn forged_fields_neither_split_nor_poison_the_cache() {
+    let upstream = cacheable("hello").await;
+    let gateway = gateway(upstream.address, "").await;
+    for forged in ["", "x-forwarded-host: evil\r\n", "forwarded: host=evil\r\n"] {
+        get(gateway, "/x", forged).await;
+    }
+    // What `Connection` takes away counts as absent for the cache as it does for the upstream.
+    get(gateway, "/x", "connection: x-forwarded-host\r\n").await;
+    assert_eq!(field(&upstream.request(), "x-forwarded-host"), Some("a"));
+}
+
+#[tokio::test]
+async fn no_bytes_mean_no_cache() {
+    let upstream = cacheable("hello").await;
+    let gateway = gateway(upstream.address, "--cache-bytes 0").await;
+    for requests in 1..=2 {
+        assert_eq!(field(&get(gateway, "/x", "").await, "cache-status"), None);
+        assert_eq!(upstream.requests().len(), requests);
+    }
+}
+
+#[tokio::test]
+async fn entries_larger_than_allowed_pass_through() {
+    let upstream = cacheable(&"x".repeat(100)).await;
+    let gateway = gateway(upstream.address, "--max-entry-bytes 99").await;
+    for requests in 1..=2 {
+        assert_eq!(body(&get(gateway, "/x", "").await).len(), 100);
+        assert_eq!(upstream.requests().len(), requests);
+    }
+}
+
+#[tokio::test]
+async fn a_default_lifetime_stores_what_names_none() {
+    let upstream = Upstream::ok("", "hello").await;
+    let gateway = gateway(upstream.address, "--default-ttl 1m").await;
+    get(gateway, "/x", "").await;
+    get(gateway, "/x", "").await;
+    assert_eq!(upstream.requests().len(), 1);
+}
+
+#[tokio::test]
+async fn over_the_rate_is_429() {
+    let upstream = cacheable("hello").await;
+    let (gateway, admin) = gateway_with_admin(upstream.address, "--rate 1/h --burst 2").await;
+    for _ in 0..2 {
+        assert_eq!(status(&get(gateway, "/x", "").await), 200);
+    }
+    let refused = get(gateway, "/x", "").await;
+    assert_eq!(status(&refused), 429);
+    assert_eq!(field(&refused, "retry-after"), Some("3600"));
+    assert_eq!(
+        field(&refused, "content-type"),
+        Some("application/problem+json")
+    );
+    let figures = stats(admin).await;
+    assert_eq!(
+        (&figures["rate"]["allowed"], &figures["rate"]["refused"]),
+        (&2.into(), &1.into())
+    );
+}
+
+#[tokio::test]
+async fn clients_behind_a_trusted_proxy_are_told_apart() {
+    let upstream = cacheable("hello").await;
+    let flags = "--rate 1/h --trusted-proxy 127.0.0.1 --client-header x-real-ip";
+    let gateway = gateway(upstream.address, flags).await;
+    for (client, expected) in [("192.0.2.1", 200), ("192.0.2.2", 200), ("192.0.2.1", 429)] {
+        let answer = get(gateway, "/x", &format!("x-real-ip: {client}\r\n")).await;
+        assert_eq!(status(&answer), expected, "{client}");
+    }
+}
+
+#[tokio::test]
+async fn over_the_concurrency_is_429() {
+    let head = "HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nhello";
+    let upstream = Upstream::start(head, Then::Silence).await;
+    let (gateway, admin) = gateway_with_admin(upstream.address, "--concurrency 1").await;
+    let first = tokio::spawn(async move { get(gateway, "/1", "").await });
+    crate::support::until(|| upstream.requests().len() == 1).await;
+    assert_eq!(status(&get(gateway, "/2", "").await), 429);
+    assert_eq!(stats(admin).await["concurrency"]["in_flight"], 1);
+    first.abort();
+}
+
+#[tokio::test]
+async fn out_of_memory_is_503_and_shows_in_the_health() {
+    let upstream = cacheable("hello").await;
+    // Less than any process holds.
+    let (gateway, admin) = gateway_with_admin(upstream.address, "--heap-budget 1").await;
+    let refused = get(gateway, "/x", "").await;
+    assert_eq!(status(&refused), 503);
+    assert_eq!(field(&refused, "retry-after"), Some("1"));
+    assert_eq!(upstream.requests(), [""; 0]);
+    assert_eq!(status(&get(admin, "/healthz", "").await), 503);
+    let figures = stats(admin).await;
+    assert_eq!(
+        (&figures["memory"]["level"], &figures["memory"]["rejected"]),
+        (&"hard".into(), &1.into())
+    );
+}
+
+#[tokio::test]
+async fn the_admin_listener_answers_for_itself() {
+    let upstream = cacheable("hello").await;
+    let (_, admin) = gateway_with_admin(upstream.address, "--rate 1/h").await;
+    for _ in 0..3 {
+        let health = get(admin, "/healthz", "").await;
+        assert_eq!((status(&health), body(&health)), (200, "ok\n"));
+        assert_eq!(field(&health, "cache-control"), Some("no-store"));
+    }
+    assert_eq!(status(&get(admin, "/other", "").await), 404);
+    let post = "POST /stats HTTP/1.1\r\nhost: a\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
+    assert_eq!(status(&exchange(admin, post).await), 405);
+    assert_eq!(upstream.requests(), [""; 0]);
+}

@@ -2,7 +2,6 @@
 
 use std::error::Error;
 
-use clap::{CommandFactory, Parser, error::ErrorKind};
 use memguard_layer::Heap;
 use tokio::net::TcpListener;
 use tonic_greeter::{Flags, serve};
@@ -13,15 +12,13 @@ static HEAP: Heap = Heap::new();
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
-    let mut flags = Flags::parse();
-    if let Some(burst) = flags.burst {
-        flags.rate = flags.rate.try_burst(burst.get()).unwrap_or_else(|error| {
-            Flags::command()
-                .error(ErrorKind::ValueValidation, error)
-                .exit()
+    let flags = Flags::read();
+    let listener = TcpListener::bind(flags.listen)
+        .await
+        .unwrap_or_else(|error| {
+            eprintln!("error: cannot listen on {}: {error}", flags.listen);
+            std::process::exit(1);
         });
-    }
-    let listener = TcpListener::bind(flags.listen).await?;
     println!("greeter-server on {}", listener.local_addr()?);
     serve(&flags, listener, stop_signal()).await?;
     Ok(())

@@ -1,0 +1,96 @@
+//! The command line.
+
+use std::net::SocketAddr;
+use std::num::{NonZeroU32, NonZeroUsize};
+
+use bytesize::ByteSize;
+use cache_layer::CacheLayer;
+use clap::{CommandFactory, Parser, error::ErrorKind};
+use ipnet::IpNet;
+use memguard_layer::MemGuardLayer;
+use ratelimit_layer::{ProxyHeader, Quota};
+
+/// A small JSON API that is cached, limited and guarded.
+#[derive(Debug, Parser)]
+#[command(name = "axum-api", version)]
+pub(crate) struct Flags {
+    /// Address to serve on.
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:3000")]
+    pub(crate) listen: SocketAddr,
+    /// Bytes the cache may hold; 0 turns it off.
+    #[arg(long, value_name = "SIZE", default_value = "64MiB", value_parser = cache_bytes)]
+    pub(crate) cache_bytes: ByteSize,
+    /// Largest response the cache stores.
+    #[arg(long, value_name = "SIZE", default_value = "1MiB")]
+    pub(crate) max_entry_bytes: ByteSize,
+    /// Lifetime of responses that name none; without it they are not stored.
+    #[arg(long, value_name = "DURATION")]
+    pub(crate) default_ttl: Option<humantime::Duration>,
+    /// Requests each client may make.
+    #[arg(long, value_name = "QUOTA", default_value = "100/s burst 200")]
+    pub(crate) rate: Quota,
+    /// Requests a client may make at once after a pause; the quota's own unless given.
+    #[arg(long, value_name = "N")]
+    pub(crate) burst: Option<NonZeroU32>,
+    /// Requests each client may have in flight.
+    #[arg(long, value_name = "N", default_value = "64")]
+    pub(crate) concurrency: NonZeroUsize,
+    /// Heap bytes at which the cache gives back and requests are refused.
+    #[arg(long, value_name = "SIZE", default_value = "256MiB", value_parser = heap_budget)]
+    pub(crate) heap_budget: ByteSize,
+    /// Network whose --client-header is believed; repeatable.
+    #[arg(long, value_name = "CIDR")]
+    pub(crate) trusted_proxy: Vec<IpNet>,
+    /// Header in which trusted proxies name the client: x-forwarded-for, forwarded or any other.
+    #[arg(
+        long,
+        value_name = "NAME",
+        default_value = "x-forwarded-for",
+        value_parser = client_header,
+        requires = "trusted_proxy"
+    )]
+    pub(crate) client_header: ProxyHeader,
+}
+
+fn client_header(text: &str) -> Result<ProxyHeader, String> {
+    match text.to_ascii_lowercase().as_str() {
+        "x-forwarded-for" => Ok(ProxyHeader::XForwardedFor),
+        "forwarded" => Ok(ProxyHeader::Forwarded),
+        other => match other.parse() {
+            Ok(name) => Ok(ProxyHeader::Other(name)),
+            Err(_) => Err("must be the name of a header field".to_owned()),
+        },
+    }
+}
+
+// The layers' own bounds, checked here so that a mistake is a message and no panic.
+
+fn cache_bytes(text: &str) -> Result<ByteSize, String> {
+    let size: ByteSize = text.parse()?;
+    match CacheLayer::try_new(size.as_u64()) {
+        Err(why) if size.as_u64() > 0 => Err(why.to_string()),
+        _ => Ok(size),
+    }
+}
+
+fn heap_budget(text: &str) -> Result<ByteSize, String> {
+    let size: ByteSize = text.parse()?;
+    MemGuardLayer::try_new(size.as_u64())
+        .map(|_| size)
+        .map_err(|why| why.to_string())
+}
+
+impl Flags {
+    /// The command line; ends the program where it asks for help or cannot be used.
+    pub(crate) fn read() -> Self {
+        let mut flags = Self::parse();
+        if let Some(burst) = flags.burst {
+            flags.rate = flags.rate.try_burst(burst.get()).unwrap_or_else(|why| {
+                Self::command()
+                    .error(ErrorKind::ValueValidation, why)
+                    .exit()
+            });
+        }
+        flags
+    }
+}
