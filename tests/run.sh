@@ -78,7 +78,7 @@ unpack_documentation() {
   mkdir -p "$work"
   (cd "$work" && { apt-get download -q cmake-doc || { as_root apt-get update -q && apt-get download -q cmake-doc; }; })
   dpkg-deb -x "$work"/cmake-doc_*.deb "$work/unpacked"
-  mv "$work/unpacked/usr/share/doc/cmake-data/html" "$tree"
+  mv "$(find "$work/unpacked" -type d -name html | head -n 1)" "$tree"
   rm -rf "$work"
 }
 

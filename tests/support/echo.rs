@@ -1,10 +1,8 @@
 //! The gRPC service the layers are tried with.
 
 use tokio::sync::{mpsc, watch};
-use tonic::{
-    Request, Response, Status,
-    codegen::{BoxStream, tokio_stream::wrappers::ReceiverStream},
-};
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::{Request, Response, Status, codegen::BoxStream};
 
 #[allow(
     missing_docs,

@@ -173,21 +173,19 @@ async fn follow(
     let mut lines = BufReader::new(from).lines();
     while let Ok(Some(line)) = lines.next_line().await {
         *output.lock().unwrap() += &format!("{line}\n");
-        if let Some(addr) = address(&line) {
+        for addr in addresses(&line) {
             let _ = found.send(addr);
         }
     }
 }
 
-/// The address in `… listening on [http://]ADDR …`.
-fn address(line: &str) -> Option<SocketAddr> {
-    let word = line
-        .split_once("listening on ")?
-        .1
-        .split_whitespace()
-        .next()?;
-    word.trim_start_matches("http://")
-        .trim_end_matches([',', '.', ';', '/'])
-        .parse()
-        .ok()
+/// The addresses in `… on [http://]ADDR …`.
+fn addresses(line: &str) -> impl Iterator<Item = SocketAddr> {
+    line.split(" on ").skip(1).filter_map(|rest| {
+        let word = rest.split_whitespace().next()?;
+        word.trim_start_matches("http://")
+            .trim_end_matches([',', '.', ';', '/'])
+            .parse()
+            .ok()
+    })
 }
