@@ -22,6 +22,7 @@ use std::task::{Context, Poll, ready};
 #[must_use = "futures do nothing unless polled"]
 pub struct ResponseFuture<F, R, E>(#[pin] Kind<F, R, E>);
 
+#[expect(clippy::large_enum_variant, reason = "boxing hits would allocate")]
 #[pin_project(project = KindProjected)]
 enum Kind<F, R, E> {
     Ready(Option<Response<ResponseBody<R>>>),
@@ -41,7 +42,8 @@ pub(crate) type MissFuture<R, E> =
 /// What remains to be done with an answer that was passed on.
 pub(crate) struct After {
     pub(crate) outcome: Outcome,
-    pub(crate) invalidate: Option<Key>,
+    /// Boxed: a write's key must not make each hit's future larger.
+    pub(crate) invalidate: Option<Box<Key>>,
 }
 
 impl<F, R, E> ResponseFuture<F, R, E> {

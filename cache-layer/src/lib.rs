@@ -10,6 +10,7 @@ mod handle;
 mod key;
 mod layer;
 mod miss;
+mod request;
 mod rfc9111;
 mod service;
 mod shared;

@@ -5,7 +5,6 @@ use crate::cache_status::Outcome;
 use crate::fill::{Answer, Headline, Job, Joined, Lead, Newcomer, Seat};
 use crate::rfc9111::precondition::{not_modified, strip_conditions};
 use crate::rfc9111::reuse::Forward;
-use crate::rfc9111::storable::content_length;
 use crate::rfc9111::vary::Selection;
 use crate::service::{Look, not_modified_response};
 use crate::shared::Shared;
@@ -154,12 +153,11 @@ impl<S> Miss<S> {
                 show.replace(response.headers_mut(), Outcome::Stored(forward));
                 Ok(response)
             }
-            Ok(Ok(Answer::Shared(mut parts, _))) => {
+            Ok(Ok(Answer::Shared(mut parts, head))) => {
                 show.append(&mut parts.headers, Outcome::Stored(forward));
-                let length = content_length(&parts.headers).unwrap_or_default();
                 Ok(Response::from_parts(
                     parts,
-                    ResponseBody::shared(seat, length),
+                    ResponseBody::shared(seat, head.length),
                 ))
             }
             Ok(Err(error)) => Err(error),
@@ -183,8 +181,7 @@ impl<S> Miss<S> {
         let mut response = if unmodified(request, head) {
             not_modified_response(head, now)
         } else {
-            let length = content_length(head.headers()).unwrap_or_default();
-            head.response(now, ResponseBody::shared(seat, length))
+            head.response(now, ResponseBody::shared(seat, head.length))
         };
         let outcome = Outcome::Collapsed(self.forward);
         self.shared

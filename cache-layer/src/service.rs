@@ -5,6 +5,7 @@ use crate::cache_status::Outcome;
 use crate::future::{After, ResponseFuture};
 use crate::key::Key;
 use crate::miss::Miss;
+use crate::request::Facts;
 use crate::rfc9111::directives::RequestDirectives;
 use crate::rfc9111::precondition::{not_modified, strip_representation};
 use crate::rfc9111::reuse::{Forward, reusable};
@@ -153,11 +154,15 @@ where
 }
 
 /// What to do with a request, as far as its head tells.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "boxing look-ups would allocate on each hit"
+)]
 enum Plan {
     /// Pass it on; the cache has no part in it.
     Forward(Forward),
     /// Pass it on; what it succeeds at invalidates the target.
-    Write(Key),
+    Write(Box<Key>),
     /// Look into the store.
     Look(Look),
 }
@@ -168,31 +173,28 @@ fn plan<B: Body>(shared: &Shared, parts: &request::Parts, body: &B) -> Plan {
     if !read && (method.is_safe() || *method == Method::CONNECT || method.as_str() == "QUERY") {
         return Plan::Forward(Forward::Method);
     }
-    match shared.key(target_uri(parts), &parts.headers) {
+    let facts = Facts::read(&parts.headers);
+    match shared.key(target_uri(parts), &facts, &parts.headers) {
         // RFC 9111 section 4.4: an unsafe method, or one we do not know, invalidates.
-        Ok(key) if !read || key.method_overridden() => Plan::Write(key),
-        Ok(key) if is_ours(&parts.headers, body) => Plan::Look(Look {
+        Ok(key) if !read || facts.method_override => Plan::Write(Box::new(key)),
+        Ok(key) if !facts.not_ours && body.is_end_stream() => Plan::Look(Look {
             key,
-            wants: RequestDirectives::parse(&parts.headers),
-            asked: Asked::credentials_only(&parts.headers),
+            wants: if facts.directives {
+                RequestDirectives::parse(&parts.headers)
+            } else {
+                RequestDirectives::default()
+            },
+            asked: Asked {
+                no_store: false,
+                authorization: facts.authorization,
+                cookie: facts.cookie,
+            },
+            conditions: facts.conditions,
             head_only: *method == Method::HEAD,
         }),
         _ if !read => Plan::Forward(Forward::Method),
         _ => Plan::Forward(Forward::Bypass),
     }
-}
-
-/// Content, ranges, upgrades, and conditions that only the origin may judge (RFC 9111 section
-/// 4.3.2) are passed on.
-fn is_ours<B: Body>(headers: &HeaderMap, body: &B) -> bool {
-    const NOT_OURS: [http::HeaderName; 5] = [
-        header::RANGE,
-        header::UPGRADE,
-        header::IF_MATCH,
-        header::IF_UNMODIFIED_SINCE,
-        header::TRANSFER_ENCODING,
-    ];
-    body.is_end_stream() && !NOT_OURS.iter().any(|name| headers.contains_key(name))
 }
 
 /// The URI that the client asked for.
@@ -216,6 +218,8 @@ pub(crate) struct Look {
     pub(crate) key: Key,
     pub(crate) wants: RequestDirectives,
     pub(crate) asked: Asked,
+    /// Whether there are conditions to answer.
+    pub(crate) conditions: bool,
     pub(crate) head_only: bool,
 }
 
@@ -246,7 +250,7 @@ impl Look {
             return Err(Forward::Request);
         }
         reusable(&self.wants, head.age(now), head.lifetime())?;
-        if not_modified(request, head.status(), head.headers()) {
+        if self.conditions && not_modified(request, head.status(), head.headers()) {
             return Ok(not_modified_response(head, now));
         }
         if self.head_only {

@@ -3,6 +3,7 @@
 use crate::cache_status::CacheStatus;
 use crate::fill::Fills;
 use crate::key::{Key, Secret, Unkeyable};
+use crate::request::Facts;
 use crate::rfc9111::storable::Limits;
 use crate::stats::{CacheStats, Counters};
 use crate::store::{Eviction, Invalidations, Marks, MemoryStore, Stored};
@@ -71,8 +72,13 @@ impl Shared {
         }
     }
 
-    pub(crate) fn key(&self, uri: &Uri, headers: &HeaderMap) -> Result<Key, Unkeyable> {
-        Key::of_request(self.secret, &self.settings.namespace, uri, headers)
+    pub(crate) fn key(
+        &self,
+        uri: &Uri,
+        facts: &Facts<'_>,
+        headers: &HeaderMap,
+    ) -> Result<Key, Unkeyable> {
+        Key::of_request(self.secret, &self.settings.namespace, uri, facts, headers)
     }
 
     pub(crate) fn uri_key(&self, uri: &Uri) -> Result<Key, Unkeyable> {

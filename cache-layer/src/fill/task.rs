@@ -97,10 +97,17 @@ where
             Ok(head) => {
                 shared.marks.unset(&lead.fill.key);
                 let (parts, body) = response.into_parts();
-                let length = content_length(&parts.headers).unwrap_or_default();
+                let empty = body.is_end_stream();
+                if empty {
+                    // Ended before its head is shown: no server waits for an empty body.
+                    store(&shared, &lead, &head, &[], None);
+                    lead.fill.complete(None);
+                }
                 lead.fill.publish(Arc::clone(&head));
                 let _ = leader.send(Ok(Answer::Shared(parts, Arc::clone(&head))));
-                read(&shared, &lead, head, length, body).await;
+                if !empty {
+                    read(&shared, &lead, head, body).await;
+                }
             }
         }
     }
@@ -120,7 +127,8 @@ fn judge<B: Body>(
     let wall = SystemTime::now();
     let headers = response.headers();
     let initial_age = freshness::initial_age(headers, wall, delay);
-    let length = response.body().size_hint().exact();
+    let known = response.body().size_hint().exact();
+    let length = content_length(headers)?.or(known);
     let status = response.status();
     let Storable {
         lifetime,
@@ -160,6 +168,7 @@ fn judge<B: Body>(
         lifetime,
         initial_age,
         received,
+        length,
         number,
     };
     Ok(Arc::new(Head::new(
@@ -171,13 +180,7 @@ fn judge<B: Body>(
 }
 
 /// Reads the body to its end, shows it to the readers, and stores it if it is whole.
-async fn read<B: Body<Data = Bytes>>(
-    shared: &Shared,
-    lead: &Lead,
-    head: Arc<Head>,
-    length: Option<u64>,
-    body: B,
-) {
+async fn read<B: Body<Data = Bytes>>(shared: &Shared, lead: &Lead, head: Arc<Head>, body: B) {
     let mut body = pin!(body);
     let limit = shared.settings.max_body_bytes();
     let mut kept = Some(Vec::new());
@@ -207,7 +210,7 @@ async fn read<B: Body<Data = Bytes>>(
             frames.push(data.clone());
             if last {
                 // A client that counts octets comes back at the last one: have it stored by then.
-                store(shared, lead, &head, length, frames, None);
+                store(shared, lead, &head, frames, None);
             }
         }
         lead.fill.push(data);
@@ -220,7 +223,7 @@ async fn read<B: Body<Data = Bytes>>(
         }
     }
     if let Some(frames) = &kept {
-        store(shared, lead, &head, length, frames, trailers.clone());
+        store(shared, lead, &head, frames, trailers.clone());
     }
     lead.fill.complete(trailers);
 }
@@ -232,16 +235,9 @@ async fn next_frame<B: Body>(
 }
 
 /// A body shorter or longer than its stated length is not whole (RFC 9111 section 3.3).
-fn store(
-    shared: &Shared,
-    lead: &Lead,
-    head: &Arc<Head>,
-    length: Option<u64>,
-    frames: &[Bytes],
-    trailers: Option<HeaderMap>,
-) {
+fn store(shared: &Shared, lead: &Lead, head: &Head, frames: &[Bytes], trailers: Option<HeaderMap>) {
     let total = frames.iter().map(Bytes::len).sum::<usize>();
-    if length.is_some_and(|length| length != total as u64) {
+    if head.length.is_some_and(|length| length != total as u64) {
         return;
     }
     let mut body = BytesMut::with_capacity(total);
@@ -250,7 +246,7 @@ fn store(
         .for_each(|frame| body.extend_from_slice(frame));
     let stored = Stored::new(
         shared.store.ledger(),
-        Arc::clone(head),
+        Head::clone(head),
         body.freeze(),
         trailers,
     );

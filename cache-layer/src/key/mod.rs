@@ -1,18 +1,20 @@
 //! Cache keys: which requests ask for the same thing, and which ask for nothing we may keep.
 //!
-//! A key is the list of its parts, each behind its length, so that no part can pass for another:
-//! namespace, scheme, host, path, query, and every [override field](overrides) the request carries.
+//! A key is the list of its parts, with their lengths, so that no part can pass for another:
+//! namespace, scheme, host, path, query, and every override field the request carries: no `Vary`
+//! names those, but services answer differently for them, and a forged one must reach only its
+//! forger.
 //! It is hashed with a secret to 128 bits for the look-up, and kept whole in the entry, where it is
 //! compared on every hit: a collision is a miss and never a wrong answer.
 
 mod host;
-mod overrides;
+mod parts;
 
-use host::Host;
-use http::{HeaderMap, Uri, header, uri::Scheme};
-use overrides::Override;
+use crate::request::{Facts, is_target_override};
+use crate::rfc9111::directives::{elements, split_unquoted};
+use http::{HeaderMap, HeaderValue, Uri, uri::Scheme};
+use parts::Parts;
 use siphasher::sip128::{Hasher128, SipHasher13};
-use smallvec::SmallVec;
 use std::hash::Hasher;
 
 /// Targets beyond this many octets are passed on uncached (RFC 9110 section 4.1 asks for 8,000).
@@ -49,11 +51,9 @@ impl Secret {
 /// The canonical key of a request, with its digests.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Key {
-    /// Long enough inline for nearly all targets: the hit path allocates nothing here.
     parts: Parts,
     digest: u128,
     uri_digest: u128,
-    method_overridden: bool,
 }
 
 impl Key {
@@ -62,43 +62,26 @@ impl Key {
         secret: Secret,
         namespace: &[u8],
         uri: &Uri,
+        facts: &Facts<'_>,
         headers: &HeaderMap,
     ) -> Result<Self, Unkeyable> {
-        let host = request_host(uri, headers)?;
-        let mut parts = target_parts(namespace, uri, &host)?;
-        let target_length = parts.len();
+        let mut parts = target_parts(namespace, uri, request_host(uri, facts)?)?;
         let uri_digest = secret.digest(&parts);
-        let mut method_overridden = false;
-        // No Vary names these fields, but services answer differently for them: a forged one must
-        // reach only its forger.
-        for (name, value) in headers {
-            match overrides::kind(name) {
-                None => {}
-                Some(Override::Target) => {
-                    push_part(&mut parts, name.as_str().as_bytes());
-                    push_part(&mut parts, value.as_bytes());
-                }
-                Some(Override::Forwarded) => overrides::forwarded_target(value.as_bytes())
-                    .for_each(|pair| push_part(&mut parts, pair)),
-                Some(Override::Method) => method_overridden = true,
-            }
+        let mut digest = uri_digest;
+        if facts.target_override {
+            push_overrides(&mut parts, headers);
+            digest = secret.digest(&parts);
         }
-        let digest = if parts.len() == target_length {
-            uri_digest
-        } else {
-            secret.digest(&parts)
-        };
         Ok(Self {
             parts,
             digest,
             uri_digest,
-            method_overridden,
         })
     }
 
     /// The key of an absolute URI, as for a request without override fields.
     pub(crate) fn of_uri(secret: Secret, namespace: &[u8], uri: &Uri) -> Result<Self, Unkeyable> {
-        Self::of_request(secret, namespace, uri, &HeaderMap::new())
+        Self::of_request(secret, namespace, uri, &Facts::default(), &HeaderMap::new())
     }
 
     pub(crate) fn digest(&self) -> u128 {
@@ -113,32 +96,23 @@ impl Key {
     pub(crate) fn parts(&self) -> &[u8] {
         &self.parts
     }
-
-    /// Whether a field asks for another method than the request line's.
-    pub(crate) fn method_overridden(&self) -> bool {
-        self.method_overridden
-    }
 }
 
 /// The host that the request is for: the target's own, else the one `Host` line
 /// (RFC 9112 sections 3.2 and 3.2.2).
-fn request_host(uri: &Uri, headers: &HeaderMap) -> Result<Host, Unkeyable> {
-    let mut lines = headers.get_all(header::HOST).iter();
-    let line = lines.next();
-    if lines.next().is_some() {
+fn request_host<'a>(uri: &'a Uri, facts: &Facts<'a>) -> Result<&'a [u8], Unkeyable> {
+    if facts.several_hosts {
         return Err(Unkeyable::Host);
     }
-    let port = default_port(uri);
-    let line = line
-        .map(|line| Host::parse(line.as_bytes(), port))
-        .transpose()?;
+    let line = facts.host.map(HeaderValue::as_bytes);
     let authority = uri
         .authority()
-        .map(|a| Host::parse(a.as_str().as_bytes(), port))
-        .transpose()?;
+        .map(|authority| authority.as_str().as_bytes());
     match (authority, line) {
         // Two hosts in one request: whom the service believes is not ours to guess.
-        (Some(one), Some(other)) if one != other => Err(Unkeyable::Host),
+        (Some(one), Some(other)) if one != other && !host::same(one, other, default_port(uri))? => {
+            Err(Unkeyable::Host)
+        }
         (Some(host), _) | (None, Some(host)) => Ok(host),
         (None, None) => Err(Unkeyable::Host),
     }
@@ -156,38 +130,68 @@ fn default_port(uri: &Uri) -> u16 {
     }
 }
 
-type Parts = SmallVec<[u8; 200]>;
-
-fn target_parts(namespace: &[u8], uri: &Uri, host: &Host) -> Result<Parts, Unkeyable> {
-    let (path, query) = (uri.path(), uri.query());
-    if path.len() + query.map_or(0, str::len) > MAX_TARGET {
+/// Five lengths, then the five parts.
+fn target_parts(namespace: &[u8], uri: &Uri, host: &[u8]) -> Result<Parts, Unkeyable> {
+    let (path, query) = (uri.path().as_bytes(), uri.query().map(str::as_bytes));
+    if path.len() + query.map_or(0, <[u8]>::len) > MAX_TARGET {
         return Err(Unkeyable::TargetTooLong);
     }
+    let scheme = scheme(uri).as_str().as_bytes();
     let mut parts = Parts::new();
-    for part in [
-        namespace,
-        scheme(uri).as_str().as_bytes(),
-        host.as_bytes(),
-        path.as_bytes(),
-        // "/a?" differs from "/a", so presence is a part of its own.
-        if query.is_some() { b"?" } else { b"" },
-        query.unwrap_or_default().as_bytes(),
-    ] {
-        push_part(&mut parts, part);
+    parts.push(&[0; 20]);
+    parts.push(namespace);
+    parts.push(scheme);
+    let before_host = parts.len();
+    host::push(&mut parts, host, default_port(uri))?;
+    let host_length = parts.len() - before_host;
+    parts.push(path);
+    parts.push(query.unwrap_or_default());
+    // "/a?" differs from "/a": no query is told from an empty one by its length.
+    let query_length = query.map_or(0, |query| query.len() + 1);
+    let lengths = [
+        namespace.len(),
+        scheme.len(),
+        host_length,
+        path.len(),
+        query_length,
+    ];
+    for (which, length) in lengths.into_iter().enumerate() {
+        parts.set(4 * which, length);
     }
     Ok(parts)
 }
 
-fn push_part(parts: &mut Parts, part: &[u8]) {
-    // Any length fits: header sections and targets are far below 4 GiB.
-    parts.extend_from_slice(&(part.len() as u32).to_le_bytes());
-    parts.extend_from_slice(part);
+fn push_overrides(parts: &mut Parts, headers: &HeaderMap) {
+    for (name, value) in headers
+        .iter()
+        .filter(|(name, _)| is_target_override(name.as_str()))
+    {
+        if name.as_str() == "forwarded" {
+            forwarded_target(value.as_bytes()).for_each(|pair| parts.push_with_length(pair));
+        } else {
+            parts.push_with_length(name.as_str().as_bytes());
+            parts.push_with_length(value.as_bytes());
+        }
+    }
+}
+
+/// The pairs of a `Forwarded` line that name host or scheme (RFC 7239 sections 5.3 and 5.4); the
+/// others tell of the client, and differ for each.
+fn forwarded_target(line: &[u8]) -> impl Iterator<Item = &[u8]> {
+    elements(line)
+        .flat_map(|element| split_unquoted(element, b';'))
+        .filter(|pair| {
+            [&b"host="[..], b"proto="].iter().any(|name| {
+                pair.get(..name.len())
+                    .is_some_and(|start| start.eq_ignore_ascii_case(name))
+            })
+        })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use http::{HeaderName, HeaderValue};
+    use http::HeaderName;
     use proptest::prelude::*;
 
     const SECRET: Secret = Secret(1, 2);
@@ -198,7 +202,13 @@ mod tests {
             let name: HeaderName = name.parse().unwrap();
             headers.append(name, HeaderValue::from_str(value).unwrap());
         }
-        Key::of_request(SECRET, b"", &uri.parse().unwrap(), &headers)
+        Key::of_request(
+            SECRET,
+            b"",
+            &uri.parse().unwrap(),
+            &Facts::read(&headers),
+            &headers,
+        )
     }
 
     #[test]
@@ -272,8 +282,6 @@ mod tests {
         let forged = key("/a", &[("host", "a"), ("x-forwarded-host", "evil")]).unwrap();
         assert_eq!(plain.uri_digest(), forged.uri_digest());
         assert_ne!(plain.digest(), forged.digest());
-        let write = key("/a", &[("host", "a"), ("x-http-method-override", "DELETE")]).unwrap();
-        assert!(write.method_overridden() && !plain.method_overridden());
     }
 
     #[test]

@@ -20,16 +20,6 @@ pub(crate) struct Asked {
     pub(crate) cookie: bool,
 }
 
-impl Asked {
-    pub(crate) fn credentials_only(request: &HeaderMap) -> Self {
-        Self {
-            no_store: false,
-            authorization: request.contains_key(header::AUTHORIZATION),
-            cookie: request.contains_key(header::COOKIE),
-        }
-    }
-}
-
 /// What the configuration says.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Limits {

@@ -7,12 +7,13 @@ use crate::rfc9111::storable::{Asked, Sharing};
 use crate::rfc9111::vary::Selection;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
+use smallvec::SmallVec;
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 use tokio::time::Instant;
 
 /// Status and fields of an answer with all that decides over its reuse.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Head {
     status: StatusCode,
     /// As they go out on a hit: `Age` has its place, and `Cache-Status` already says so.
@@ -22,6 +23,8 @@ pub(crate) struct Head {
     lifetime: Duration,
     initial_age: Duration,
     received: Instant,
+    /// Octets of the body, where they were known before it came.
+    pub(crate) length: Option<u64>,
     /// Where its fill stands among the [`Invalidations`](super::Invalidations).
     pub(crate) number: u64,
 }
@@ -33,6 +36,7 @@ pub(crate) struct Facts {
     pub(crate) lifetime: Duration,
     pub(crate) initial_age: Duration,
     pub(crate) received: Instant,
+    pub(crate) length: Option<u64>,
     pub(crate) number: u64,
 }
 
@@ -55,6 +59,7 @@ impl Head {
             lifetime,
             initial_age,
             received,
+            length,
             number,
         } = facts;
         Self {
@@ -65,6 +70,7 @@ impl Head {
             lifetime,
             initial_age,
             received,
+            length,
             number,
         }
     }
@@ -102,21 +108,24 @@ impl Head {
     pub(crate) fn response<B>(&self, now: Instant, body: B) -> Response<B> {
         let mut response = Response::new(body);
         *response.status_mut() = self.status;
-        let mut headers = self.headers.clone();
-        headers.insert(header::AGE, age_value(self.age(now)));
-        *response.headers_mut() = headers;
+        *response.headers_mut() = self.headers.clone();
+        // In its place already: cheaper than an insert.
+        if let Some(age) = response.headers_mut().get_mut(header::AGE) {
+            *age = age_value(self.age(now));
+        }
         response
     }
 
     fn bytes(&self) -> usize {
-        size_of::<Self>() + header_map_bytes(&self.headers) + self.selection.bytes()
+        header_map_bytes(&self.headers) + self.selection.bytes()
     }
 }
 
 /// One whole answer.
 #[derive(Debug)]
 pub(crate) struct Stored {
-    pub(crate) head: Arc<Head>,
+    /// In place, a copy of what the fill's readers share: a hit follows one pointer less.
+    pub(crate) head: Head,
     /// In one piece of its own, not in slices of the connection's buffers.
     pub(crate) body: Bytes,
     pub(crate) trailers: Option<HeaderMap>,
@@ -126,12 +135,12 @@ pub(crate) struct Stored {
 impl Stored {
     pub(crate) fn new(
         ledger: &Arc<Ledger>,
-        head: Arc<Head>,
+        head: Head,
         body: Bytes,
         trailers: Option<HeaderMap>,
     ) -> Self {
         let bytes = size_of::<Self>()
-            + 2 * ARC
+            + ARC
             + head.bytes()
             + body.len()
             + trailers.as_ref().map_or(0, header_map_bytes);
@@ -144,22 +153,25 @@ impl Stored {
     }
 }
 
+/// Nearly always one.
+pub(crate) type Variants = SmallVec<[Arc<Stored>; 1]>;
+
 /// All answers stored under one key, the newest last.
 #[derive(Debug)]
 pub(crate) struct Resource {
     parts: Box<[u8]>,
-    variants: Box<[Arc<Stored>]>,
+    variants: Variants,
     /// None for ballast, which no ledger knows of.
     charge: Option<Charge>,
     ballast: u64,
 }
 
 impl Resource {
-    pub(crate) fn new(ledger: &Arc<Ledger>, key: &Key, variants: Vec<Arc<Stored>>) -> Self {
+    pub(crate) fn new(ledger: &Arc<Ledger>, key: &Key, variants: Variants) -> Self {
         let bytes = size_of::<Self>() + ARC + PLACE + key.parts().len() + size_of_val(&*variants);
         Self {
             parts: key.parts().into(),
-            variants: variants.into(),
+            variants,
             charge: Some(Charge::new(ledger, bytes as u64)),
             ballast: 0,
         }
@@ -169,7 +181,7 @@ impl Resource {
     pub(crate) fn ballast(weight: u64) -> Self {
         Self {
             parts: [].into(),
-            variants: [].into(),
+            variants: Variants::new(),
             charge: None,
             ballast: weight,
         }
@@ -223,14 +235,13 @@ const ARC: usize = 16;
 /// What the store itself spends on a place: measured with moka 0.12, table and queues included.
 const PLACE: usize = 260;
 
-/// An estimate of a header map's own memory: 104 bytes for each field, a quarter of its room
-/// empty, and the octets. Values share one buffer, names of the standard take none.
+/// An estimate of a cloned header map's own memory: 104 bytes for each field, 4 for each place of
+/// the index, of which a quarter stays empty, and the octets. Values share one buffer, names of the
+/// standard take none.
 fn header_map_bytes(headers: &HeaderMap) -> usize {
-    headers.capacity() * 112
-        + headers
-            .iter()
-            .map(|(name, value)| name.as_str().len() + value.len())
-            .sum::<usize>()
+    let index = headers.capacity() / 3 * 4 * 4;
+    let octets = |(name, value): (&HeaderName, &HeaderValue)| name.as_str().len() + value.len();
+    headers.len() * 104 + index + headers.iter().map(octets).sum::<usize>()
 }
 
 /// Ages up to an hour, written once: a `HeaderValue` made of them is copied without counting.

@@ -7,7 +7,7 @@
 //! moka drops what leaves it by way of epochs: up to 64 values wait on each thread for its next
 //! writes. Those are whole answers here, so every change of ours ends in [`drop_garbage`].
 
-use super::entry::{Resource, Stored};
+use super::entry::{Resource, Stored, Variants};
 use super::ledger::Ledger;
 use crate::key::Key;
 use moka::policy::EvictionPolicy;
@@ -97,7 +97,7 @@ impl MemoryStore {
         let now = stored.head.received();
         let turn = &self.writers[key.digest() as usize % self.writers.len()];
         let _turn = turn.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut variants = self.get_again(key).map_or_else(Vec::new, |old| {
+        let mut variants = self.get_again(key).map_or_else(Variants::new, |old| {
             let worth = |other: &&Arc<Stored>| {
                 other.head.selection != stored.head.selection
                     && other.head.lifetime() > other.head.age(now)

@@ -63,6 +63,26 @@ async fn a_miss_streams_while_it_fills() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_miss_looks_to_the_client_as_without_a_cache() {
+    let origin = Origin::new(|call, _| answer(&[FRESH], if call == 0 { "hello" } else { "" }));
+    let (cache, _) = cached(&origin);
+    let whole = cache
+        .clone()
+        .oneshot(get("http://a/x"))
+        .await
+        .unwrap()
+        .into_body();
+    assert_eq!(whole.size_hint().exact(), Some(5));
+    let empty = cache
+        .clone()
+        .oneshot(get("http://a/y"))
+        .await
+        .unwrap()
+        .into_body();
+    assert!(empty.is_end_stream() && empty.size_hint().exact() == Some(0));
+}
+
+#[tokio::test(start_paused = true)]
 async fn five_hundred_clients_make_one_request() {
     let (mut origin, service) = manual();
     let layer = layer();

@@ -79,6 +79,10 @@ impl Body for ScriptBody {
         self.frames.poll_recv(cx)
     }
 
+    fn is_end_stream(&self) -> bool {
+        self.known.is_some() && self.frames.is_empty()
+    }
+
     fn size_hint(&self) -> http_body::SizeHint {
         self.known
             .map_or_else(Default::default, http_body::SizeHint::with_exact)
