@@ -1,0 +1,352 @@
+//! Caches give back before a request is refused, and are left alone when they have nothing to give.
+
+mod support;
+
+use std::{
+    pin::pin,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering::SeqCst},
+        mpsc,
+    },
+    time::Duration,
+};
+
+use http::StatusCode;
+use memguard_layer::{Level, MemGuardHandle, MemGuardLayer};
+use support::{at_once, collect, echo, get, guard, poll_once, request, upload};
+use tokio::time::{Instant, advance};
+use tower::{Layer, Service};
+
+/// A gate, and how to wait until it is dropped: holds a round up for as long as a test wants.
+fn gate() -> (mpsc::Sender<()>, impl Fn() + Send + Sync) {
+    let (gate, closed) = mpsc::channel();
+    let closed = Mutex::new(closed);
+    (gate, move || {
+        assert!(closed.lock().unwrap().recv().is_err())
+    })
+}
+
+/// Lets rounds that are under way come to their end.
+async fn rounds(handle: &MemGuardHandle, count: u64) {
+    while handle.stats().reclaim_rounds < count {
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_that_does_not_fit_waits_for_the_room_that_caches_make() {
+    let (layer, heap) = guard(1000);
+    let handle = layer.handle();
+    heap.set(700);
+    let cache = heap.clone();
+    let mut service = layer
+        .reclaim_with(move |bytes| cache.free(bytes, 0))
+        .layer(echo());
+    let (_feed, body) = upload(Some(200));
+    let response = service.call(request(body)).await.unwrap();
+    assert_eq!(
+        (response.status(), heap.get(), handle.reserved()),
+        (StatusCode::OK, 600, 400)
+    );
+    let stats = handle.stats();
+    assert_eq!(
+        (stats.reclaim_rounds, stats.reclaimed, stats.rejected),
+        (1, 100, 0),
+        "just what it needed"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn reclaimers_are_asked_in_order_for_what_is_left() {
+    let (layer, heap) = guard(1000);
+    heap.set(980);
+    let asked = Arc::new(Mutex::new(Vec::new()));
+    let reclaimer = |name: &'static str, most: u64| {
+        let (asked, cache) = (Arc::clone(&asked), heap.clone());
+        move |bytes: u64| {
+            asked.lock().unwrap().push((name, bytes));
+            cache.free(bytes.min(most), 0)
+        }
+    };
+    let mut service = layer
+        .reclaim_with(reclaimer("first", 100))
+        .reclaim_with(reclaimer("second", 1000))
+        .reclaim_with(reclaimer("third", 1000))
+        .layer(echo());
+    assert_eq!(service.call(get()).await.unwrap().status(), StatusCode::OK);
+    assert_eq!(
+        *asked.lock().unwrap(),
+        [("first", 230), ("second", 130)],
+        "down to 75 %, well below Soft"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn rounds_go_on_while_they_help() {
+    let (layer, heap) = guard(1000);
+    let handle = layer.handle();
+    heap.set(740);
+    let cache = heap.clone();
+    let mut service = layer
+        .reclaim_with(move |bytes| cache.free(bytes.min(50), 0))
+        .layer(echo());
+    let (_feed, body) = upload(Some(200));
+    let response = service.call(request(body)).await.unwrap();
+    assert_eq!(
+        (response.status(), handle.stats().reclaim_rounds, heap.get()),
+        (StatusCode::OK, 3, 600)
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn eviction_in_vain_gives_way_to_refusals_that_do_not_wait() {
+    let (layer, heap) = guard(1000);
+    let handle = layer.handle();
+    heap.set(990);
+    let mut service = layer.reclaim_with(|_| 0).layer(echo());
+    assert_eq!(
+        service.call(get()).await.unwrap().status(),
+        StatusCode::SERVICE_UNAVAILABLE
+    );
+    assert_eq!(
+        (
+            handle.stats().reclaim_rounds,
+            handle.stats().reclaim_in_vain
+        ),
+        (1, 1)
+    );
+
+    for _ in 0..100 {
+        assert_eq!(
+            at_once(service.call(get())).unwrap().status(),
+            StatusCode::SERVICE_UNAVAILABLE
+        );
+    }
+    assert_eq!(handle.stats().reclaim_rounds, 1);
+
+    advance(Duration::from_secs(1)).await;
+    let response = service.call(get()).await.unwrap();
+    assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
+    let figures = (handle.stats().reclaim_rounds, handle.rejected());
+    assert_eq!(figures, (2, 102), "after a second caches are asked again");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_tenth_of_what_was_asked_is_enough_to_be_asked_again() {
+    for (frees, in_vain) in [(24, 0), (23, 1)] {
+        let (layer, heap) = guard(1000);
+        let handle = layer.handle();
+        heap.set(990); // 240 above the target
+        let cache = heap.clone();
+        let mut first = Some(frees);
+        let once = Mutex::new(move || first.take());
+        let mut service = layer
+            .reclaim_with(move |bytes| {
+                once.lock().unwrap()().map_or(0, |most| cache.free(bytes.min(most), 0))
+            })
+            .layer(echo());
+        let _ = service.call(get()).await.unwrap();
+        assert_eq!(
+            handle.stats().reclaim_in_vain,
+            1,
+            "the second round, or the first"
+        );
+        assert_eq!(
+            handle.stats().reclaim_rounds,
+            2 - in_vain,
+            "{frees} of 240 freed"
+        );
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn bytes_that_do_not_come_off_the_heap_are_not_believed() {
+    let (layer, heap) = guard(1000);
+    let handle = layer.handle();
+    heap.set(990);
+    let mut service = layer.reclaim_with(|bytes| bytes).layer(echo());
+    assert_eq!(
+        service.call(get()).await.unwrap().status(),
+        StatusCode::SERVICE_UNAVAILABLE
+    );
+    let stats = handle.stats();
+    assert_eq!(
+        (stats.reclaim_rounds, stats.reclaim_in_vain, stats.reclaimed),
+        (1, 1, 0)
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_wait_is_bounded() {
+    let (layer, heap) = guard(1000);
+    heap.set(990);
+    let (gate, wait_for_gate) = gate();
+    let mut service = layer
+        .reclaim_with(move |_| {
+            wait_for_gate();
+            0
+        })
+        .layer(echo());
+    let start = Instant::now();
+    let mut response = pin!(service.call(get()));
+    assert!(poll_once(response.as_mut()).is_pending());
+    advance(Duration::from_millis(249)).await;
+    assert!(poll_once(response.as_mut()).is_pending());
+    advance(Duration::from_millis(2)).await;
+    assert_eq!(
+        response.await.unwrap().status(),
+        StatusCode::SERVICE_UNAVAILABLE
+    );
+    assert!(start.elapsed() < Duration::from_millis(260));
+    drop(gate);
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_round_serves_all_who_wait() {
+    let (layer, heap) = guard(1000);
+    let handle = layer.handle();
+    heap.set(990);
+    let running = Arc::new(AtomicUsize::new(0));
+    let (cache, calls) = (heap.clone(), Arc::clone(&running));
+    let service = layer
+        .reclaim_with(move |bytes| {
+            assert_eq!(calls.fetch_add(1, SeqCst), 0, "one at a time");
+            let freed = cache.free(bytes, 0);
+            calls.fetch_sub(1, SeqCst);
+            freed
+        })
+        .layer(echo());
+    let waiting: Vec<_> = (0..50)
+        .map(|_| tokio::spawn(service.clone().call(get())))
+        .collect();
+    for response in waiting {
+        assert_eq!(response.await.unwrap().unwrap().status(), StatusCode::OK);
+    }
+    assert_eq!(handle.stats().reclaim_rounds, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn at_soft_caches_are_asked_in_the_background_and_nobody_waits() {
+    let (layer, heap) = guard(1000);
+    let handle = layer.handle();
+    let cache = heap.clone();
+    let mut service = layer
+        .reclaim_with(move |bytes| cache.free(bytes, 0))
+        .layer(collect());
+    heap.set(849);
+    assert_eq!(
+        at_once(service.call(get())).unwrap().status(),
+        StatusCode::OK
+    );
+    assert_eq!(
+        (handle.level(), handle.stats().reclaim_rounds),
+        (Level::Elevated, 0)
+    );
+    heap.set(850);
+    assert_eq!(
+        at_once(service.call(get())).unwrap().status(),
+        StatusCode::OK
+    );
+    rounds(&handle, 1).await;
+    assert_eq!((heap.get(), handle.stats().reclaimed), (750, 100));
+    assert_eq!(
+        at_once(service.call(get())).unwrap().status(),
+        StatusCode::OK
+    );
+    assert_eq!(
+        handle.stats().reclaim_rounds,
+        1,
+        "still Soft by its dwell, but there is nothing to ask for"
+    );
+    assert_eq!(handle.level(), Level::Soft);
+    advance(Duration::from_secs(1)).await;
+    assert_eq!(handle.level(), Level::Elevated);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reservation_that_fails_asks_in_the_background() {
+    let (layer, heap) = guard(1000);
+    let handle = layer.handle();
+    heap.set(700);
+    let cache = heap.clone();
+    let _layer = layer.reclaim_with(move |bytes| cache.free(bytes, 0));
+    assert!(handle.reserve(500).is_none());
+    rounds(&handle, 1).await;
+    assert_eq!(
+        handle.reserve(500).map(|reservation| reservation.bytes()),
+        Some(500)
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reclaimer_that_panics_leaves_nobody_waiting() {
+    let (layer, heap) = guard(1000);
+    let handle = layer.handle();
+    heap.set(990);
+    let mut service = layer
+        .reclaim_with(|_| panic!("a broken cache"))
+        .layer(echo());
+    assert_eq!(
+        service.call(get()).await.unwrap().status(),
+        StatusCode::SERVICE_UNAVAILABLE
+    );
+    assert_eq!(
+        (
+            handle.stats().reclaim_rounds,
+            handle.stats().reclaim_in_vain
+        ),
+        (1, 1)
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_can_never_fit_is_refused_without_asking() {
+    let (layer, _heap) = guard(1000);
+    let handle = layer.handle();
+    let mut service = layer.reclaim_with(|bytes| bytes).layer(collect());
+    let response = at_once(service.call(request(upload(Some(501)).1))).unwrap();
+    assert_eq!(
+        (response.status(), handle.stats().reclaim_rounds),
+        (StatusCode::PAYLOAD_TOO_LARGE, 0)
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_dropped_while_it_waits_holds_nothing() {
+    let (layer, heap) = guard(1000);
+    let handle = layer.handle();
+    heap.set(990);
+    let cache = heap.clone();
+    let (gate, wait_for_gate) = gate();
+    let mut service = layer
+        .reclaim_with(move |bytes| {
+            wait_for_gate();
+            cache.free(bytes, 0)
+        })
+        .layer(echo());
+    let (_feed, body) = upload(Some(100));
+    let mut response = Box::pin(service.call(request(body)));
+    assert!(poll_once(response.as_mut()).is_pending());
+    drop(response);
+    drop(gate);
+    rounds(&handle, 1).await;
+    assert_eq!(
+        (handle.reserved(), heap.get(), handle.rejected()),
+        (0, 750, 0),
+        "the round itself runs to its end"
+    );
+}
+
+#[test]
+fn without_a_runtime_nobody_is_asked() {
+    let layer = MemGuardLayer::new(1000)
+        .source(|| 990)
+        .reclaim_with(|bytes| bytes);
+    let handle = layer.handle();
+    let response = at_once(layer.layer(echo()).call(get())).unwrap();
+    assert_eq!(
+        (response.status(), handle.stats().reclaim_rounds),
+        (StatusCode::SERVICE_UNAVAILABLE, 0)
+    );
+}
