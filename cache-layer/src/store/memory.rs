@@ -88,12 +88,6 @@ impl MemoryStore {
     ///
     /// moka's `insert` sleeps while its queue is full: call this from a fill, not from a request.
     pub(crate) fn put(&self, key: &Key, stored: Stored, stands: impl Fn(u64) -> bool) -> bool {
-        if self.is_overfull() {
-            self.settle();
-            if self.is_overfull() {
-                return false;
-            }
-        }
         let now = stored.head.received();
         let turn = &self.writers[key.digest() as usize % self.writers.len()];
         let _turn = turn.lock().unwrap_or_else(PoisonError::into_inner);
@@ -109,10 +103,15 @@ impl MemoryStore {
             variants.remove(0);
         }
         variants.push(Arc::new(stored));
-        self.cache.insert(
-            key.digest(),
-            Arc::new(Resource::new(&self.ledger, key, variants)),
-        );
+        let resource = Arc::new(Resource::new(&self.ledger, key, variants));
+        if self.is_overfull() {
+            self.settle();
+            if self.is_overfull() {
+                return false;
+            }
+        }
+        self.cache.insert(key.digest(), resource);
+        drop_garbage(1);
         true
     }
 
@@ -129,6 +128,7 @@ impl MemoryStore {
     pub(crate) fn clear(&self) {
         self.cache.invalidate_all();
         self.settle();
+        self.wait_for_garbage(0);
     }
 
     /// Entries, without the ones that moka has not counted yet.
@@ -184,7 +184,11 @@ impl MemoryStore {
         }
         self.cache.invalidate(&BALLAST);
         self.settle();
-        // A thread that was put to sleep in mid-read holds up the garbage of all for a moment.
+        self.wait_for_garbage(goal);
+    }
+
+    /// A thread that was put to sleep in mid-read holds up the garbage of all for a moment.
+    fn wait_for_garbage(&self, goal: u64) {
         for _ in 0..100 {
             if self.ledger.bytes() <= goal {
                 break;
