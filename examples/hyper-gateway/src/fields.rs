@@ -35,7 +35,7 @@ fn is_forwarding(name: &str) -> bool {
 
 /// Removes what belonged to the connection the message came on, the fields `Connection` names too.
 pub(crate) fn strip_hop_by_hop(headers: &mut HeaderMap) {
-    remove(headers, |name| is_hop_by_hop(name));
+    remove(headers, is_hop_by_hop);
 }
 
 /// The same for a request that comes in: `TE: trailers` stays, as the gateway carries trailers on,

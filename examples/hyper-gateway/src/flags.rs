@@ -23,7 +23,7 @@ pub struct Flags {
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8080", value_parser = address)]
     pub listen: SocketAddr,
 
-    /// Server to pass requests to: http://HOST[:PORT].
+    /// Server to pass requests to, such as `http://127.0.0.1:9000`.
     #[arg(long, value_name = "URL", value_parser = upstream)]
     pub upstream: Authority,
 
@@ -43,13 +43,12 @@ pub struct Flags {
     #[arg(long, value_name = "DURATION", value_parser = duration)]
     pub default_ttl: Option<Duration>,
 
-    /// Requests each client may make, such as 100/s or 5000/h; --burst is part of it once read.
-    /// Off unless given.
+    /// Requests each client may make, such as 100/s or 5000/h; off unless given.
     #[arg(long, value_name = "QUOTA")]
     pub rate: Option<Quota>,
 
     /// Requests a client may make at once after a pause; needs --rate.
-    #[arg(long, value_name = "N", requires = "rate")]
+    #[arg(long, value_name = "N")]
     pub burst: Option<NonZeroU32>,
 
     /// Requests each client may have in flight; off unless given.
@@ -64,15 +63,10 @@ pub struct Flags {
     #[arg(long, value_name = "CIDR", value_parser = network)]
     pub trusted_proxy: Vec<IpNet>,
 
-    /// Header in which trusted proxies name the client: x-forwarded-for, forwarded or any other.
-    #[arg(
-        long,
-        value_name = "NAME",
-        default_value = "x-forwarded-for",
-        value_parser = client_header,
-        requires = "trusted_proxy"
-    )]
-    pub client_header: ProxyHeader,
+    /// Header in which trusted proxies name the client: x-forwarded-for (unless given), forwarded
+    /// or any other; needs --trusted-proxy.
+    #[arg(long, value_name = "NAME", value_parser = client_header)]
+    pub client_header: Option<ProxyHeader>,
 
     /// Address of a second listener with /healthz and /stats; off unless given.
     #[arg(long, value_name = "ADDR", value_parser = address)]
@@ -80,7 +74,7 @@ pub struct Flags {
 }
 
 impl Flags {
-    /// Reads the command line, the program's name first.
+    /// Reads the command line, the program's name first; the burst becomes part of the rate.
     ///
     /// # Errors
     ///
@@ -111,10 +105,14 @@ impl Flags {
 impl Flags {
     /// What one value alone cannot tell: the burst belongs to the rate, and the layers have bounds.
     fn apply_and_check(&mut self) -> Result<(), String> {
-        if let (Some(rate), Some(burst)) = (&mut self.rate, self.burst) {
+        if let Some(burst) = self.burst {
+            let rate = self.rate.as_mut().ok_or("--burst needs --rate")?;
             *rate = rate
                 .try_burst(burst.get())
                 .map_err(|why| format!("--burst: {why}"))?;
+        }
+        if self.client_header.is_some() && self.trusted_proxy.is_empty() {
+            return Err("--client-header needs --trusted-proxy".to_owned());
         }
         if self.cache_bytes > 0 {
             let _ = CacheLayer::try_new(self.cache_bytes)
@@ -294,7 +292,7 @@ mod tests {
             ),
             ("--upstream http://h --rate fast", "--rate"),
             ("--upstream http://h --rate 0/s", "--rate"),
-            ("--upstream http://h --burst 5", "--rate"),
+            ("--upstream http://h --burst 5", "--burst needs --rate"),
             ("--upstream http://h --rate 1/s --burst 0", "--burst"),
             (
                 "--upstream http://h --rate 1/h --burst 4000000000",

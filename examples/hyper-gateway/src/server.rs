@@ -18,10 +18,14 @@ use hyper_util::server::graceful::GracefulShutdown;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::time::sleep;
+use tokio_io_timeout::TimeoutStream;
 
 /// A request's head must be complete within this; it is also how long a kept-alive connection may
 /// idle. A client that dribbles header bytes holds a connection no longer.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// A client that takes nothing of its answer for this long is cut off.
+const WRITE_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// HTTP/2 connections prove by an answered ping at this interval that somebody is there.
 const PING_INTERVAL: Duration = Duration::from_secs(30);
@@ -59,6 +63,9 @@ where
     loop {
         let slot = slots.clone().acquire_owned().await.expect("never closed");
         let (stream, peer) = accept(&listener).await;
+        let mut stream = TimeoutStream::new(stream);
+        stream.set_write_timeout(Some(WRITE_TIMEOUT));
+        let stream = TokioIo::new(Box::pin(stream));
         let (builder, answer, watcher) = (builder.clone(), answer.clone(), graceful.watcher());
         tokio::spawn(async move {
             let _slot = slot;
@@ -71,9 +78,7 @@ where
                     async move { Ok::<_, Infallible>(answered.await) }
                 }
             });
-            let connection = builder
-                .serve_connection(TokioIo::new(stream), service)
-                .into_owned();
+            let connection = builder.serve_connection(stream, service).into_owned();
             let mut connection = std::pin::pin!(watcher.watch(connection));
             // hyper's own timer starts only once the protocol version is known.
             tokio::select! {

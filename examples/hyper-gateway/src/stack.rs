@@ -46,7 +46,10 @@ pub(crate) fn stack(
 ) {
     let client = || {
         let trusted = ClientIp::trusted_proxies(flags.trusted_proxy.iter().copied());
-        trusted.header(flags.client_header.clone())
+        match &flags.client_header {
+            Some(header) => trusted.header(header.clone()),
+            None => trusted,
+        }
     };
     let cache = (flags.cache_bytes > 0).then(|| {
         let layer = CacheLayer::new(flags.cache_bytes).max_entry_bytes(flags.max_entry_bytes);

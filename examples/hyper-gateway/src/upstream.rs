@@ -183,10 +183,7 @@ impl Shared {
         let mut parts = http::uri::Parts::default();
         parts.scheme = Some(Scheme::HTTP);
         parts.authority = Some(self.authority.clone());
-        parts.path_and_query = uri
-            .path_and_query()
-            .cloned()
-            .or_else(|| Some("/".parse().ok()?));
+        parts.path_and_query = uri.path_and_query().cloned().or_else(|| "/".parse().ok());
         Uri::from_parts(parts).expect("scheme, authority and path make a URI")
     }
 

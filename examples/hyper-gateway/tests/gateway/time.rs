@@ -1,12 +1,14 @@
 //! What ends by the clock. It is paused here, and moves on when all tasks wait.
 
+use std::time::Duration;
+
 use hyper_gateway::{Flags, Gateway};
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::sync::oneshot;
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep};
 
-use crate::support::{Then, Upstream, gateway, read_to_end};
+use crate::support::{Then, Upstream, gateway, read_to_end, status, until};
 
 #[tokio::test]
 async fn slow_heads_are_cut_off() {
@@ -31,6 +33,25 @@ async fn slow_heads_are_cut_off() {
 }
 
 #[tokio::test]
+async fn a_client_that_does_not_read_is_cut_off() {
+    let length = 64 << 20;
+    let upstream = Upstream::ok("", &"x".repeat(length)).await;
+    let gateway = gateway(upstream.address, "").await;
+    let mut stream = TcpStream::connect(gateway).await.unwrap();
+    stream
+        .write_all(b"GET / HTTP/1.1\r\nhost: a\r\n\r\n")
+        .await
+        .unwrap();
+    until(|| upstream.requests().len() == 1).await;
+    tokio::time::pause();
+    sleep(Duration::from_secs(90)).await;
+    tokio::time::resume();
+    let answer = read_to_end(&mut stream).await;
+    assert_eq!(status(&answer), 200);
+    assert!(answer.len() < length, "{} bytes", answer.len());
+}
+
+#[tokio::test]
 async fn the_grace_for_requests_in_flight_is_bounded() {
     let upstream = Upstream::start("", Then::Silence).await;
     let line = format!(
@@ -50,7 +71,7 @@ async fn the_grace_for_requests_in_flight_is_bounded() {
         .write_all(b"GET / HTTP/1.1\r\nhost: a\r\n\r\n")
         .await
         .unwrap();
-    crate::support::until(|| upstream.requests().len() == 1).await;
+    until(|| upstream.requests().len() == 1).await;
 
     tokio::time::pause();
     let start = Instant::now();

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use tonic::Status;
+use tonic::transport::{Channel, Endpoint};
 use tonic_greeter::helloworld::HelloRequest;
 use tonic_greeter::helloworld::greeter_client::GreeterClient;
 
@@ -29,7 +30,9 @@ struct Flags {
 #[tokio::main]
 async fn main() -> Result<ExitCode, Box<dyn Error>> {
     let flags = Flags::parse();
-    let mut client = GreeterClient::connect(format!("http://{}", flags.connect)).await?;
+    let server = Endpoint::from_shared(format!("http://{}", flags.connect))?;
+    // Connects with the first call, so that a server that is not there is a status like any other.
+    let mut client = GreeterClient::new(server.connect_lazy());
     let mut exit = ExitCode::SUCCESS;
     for _ in 0..flags.count {
         let request = HelloRequest {
@@ -52,7 +55,7 @@ async fn main() -> Result<ExitCode, Box<dyn Error>> {
 }
 
 async fn print_stream(
-    client: &mut GreeterClient<tonic::transport::Channel>,
+    client: &mut GreeterClient<Channel>,
     request: HelloRequest,
 ) -> Result<(), Status> {
     let mut replies = client.say_hello_stream_reply(request).await?.into_inner();
