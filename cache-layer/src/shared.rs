@@ -115,20 +115,21 @@ impl Shared {
     pub(crate) fn reclaim(&self, bytes: u64) -> u64 {
         let ledger = self.store.ledger();
         let before = ledger.bytes();
-        let goal = before.saturating_sub(bytes);
-        self.sweep(goal);
-        if ledger.bytes() > goal {
-            self.store.squeeze(goal);
+        // Counted by weight, not by the ledger: what readers still hold must not cost others their
+        // place.
+        let mut gone = self.sweep(bytes);
+        if gone < bytes {
+            gone += self.store.squeeze(bytes - gone);
         }
+        self.store.wait_for_garbage(before.saturating_sub(gone));
         before.saturating_sub(ledger.bytes())
     }
 
-    fn sweep(&self, goal: u64) {
+    fn sweep(&self, bytes: u64) -> u64 {
         let now = Instant::now();
-        self.store.sweep(
-            |resource| resource.is_dead(now, |number| self.invalidations.valid_for_any(number)),
-            |ledger| ledger.bytes() <= goal,
-        );
+        let stands = |number| self.invalidations.valid_for_any(number);
+        self.store
+            .sweep(bytes, |resource| resource.is_dead(now, stands))
     }
 
     /// Called on misses: sweeps the dead out now and then, off the async workers.
@@ -145,7 +146,7 @@ impl Shared {
             let shared = Arc::downgrade(self);
             tokio::task::spawn_blocking(move || {
                 if let Some(shared) = shared.upgrade() {
-                    shared.sweep(0);
+                    shared.sweep(u64::MAX);
                 }
             });
         }

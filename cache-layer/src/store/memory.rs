@@ -13,6 +13,7 @@ use crate::key::Key;
 use moka::policy::EvictionPolicy;
 use std::hash::{BuildHasher, Hasher};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 /// Whom a full cache parts with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -128,7 +129,6 @@ impl MemoryStore {
     pub(crate) fn clear(&self) {
         self.cache.invalidate_all();
         self.settle();
-        self.wait_for_garbage(0);
     }
 
     /// Entries, without the ones that moka has not counted yet.
@@ -143,25 +143,28 @@ impl MemoryStore {
         drop_garbage(EPOCHS);
     }
 
-    /// Drops what is dead, until `enough` says so.
-    pub(crate) fn sweep(&self, dead: impl Fn(&Resource) -> bool, enough: impl Fn(&Ledger) -> bool) {
+    /// Removes what is dead, up to so many bytes; returns their sum.
+    pub(crate) fn sweep(&self, bytes: u64, dead: impl Fn(&Resource) -> bool) -> u64 {
+        let mut removed = 0;
         for (digest, resource) in &self.cache {
-            if enough(&self.ledger) {
+            if removed >= bytes {
                 break;
             }
             if *digest != BALLAST && dead(&resource) {
-                drop(resource);
+                removed += resource.weight();
                 self.cache.invalidate(&*digest);
+                drop(resource);
                 drop_garbage(1);
             }
         }
         self.settle();
+        removed
     }
 
-    /// Evicts by the policy's own order, as much as the ledger is above `goal`.
+    /// Evicts so many bytes by the policy's own order, or all there are; returns their sum.
     ///
     /// moka cannot be resized; an entry that only weighs makes it evict from its cold end.
-    pub(crate) fn squeeze(&self, goal: u64) {
+    pub(crate) fn squeeze(&self, bytes: u64) -> u64 {
         let _one = self
             .reclaiming
             .lock()
@@ -169,31 +172,32 @@ impl MemoryStore {
         let capacity = self.max_bytes.div_ceil(self.unit);
         // Admitted while it weighs nothing; a change of weight passes no admission test.
         self.set_ballast(0);
-        // By weight, not by the ledger: what readers still hold must not cost others their place.
-        let mut left = self.ledger.bytes().saturating_sub(goal).div_ceil(self.unit);
-        while left > 0 {
+        let wanted = bytes.div_ceil(self.unit);
+        let mut evicted = 0;
+        while evicted < wanted {
             let weighed = self.cache.weighted_size();
-            let slice = left.min(SLICE.div_ceil(self.unit));
+            let slice = (wanted - evicted).min(SLICE.div_ceil(self.unit));
             self.set_ballast(capacity.saturating_sub(weighed.saturating_sub(slice)));
             self.set_ballast(0);
-            let evicted = weighed.saturating_sub(self.cache.weighted_size());
-            if evicted == 0 {
+            let gone = weighed.saturating_sub(self.cache.weighted_size());
+            if gone == 0 {
                 break;
             }
-            left = left.saturating_sub(evicted);
+            evicted += gone;
         }
         self.cache.invalidate(&BALLAST);
         self.settle();
-        self.wait_for_garbage(goal);
+        evicted * self.unit
     }
 
-    /// A thread that was put to sleep in mid-read holds up the garbage of all for a moment.
-    fn wait_for_garbage(&self, goal: u64) {
-        for _ in 0..100 {
+    /// Waits, a few milliseconds at most, until the ledger is down to `goal`: a thread that was put
+    /// to sleep in mid-read holds up the garbage of all.
+    pub(crate) fn wait_for_garbage(&self, goal: u64) {
+        for _ in 0..50 {
             if self.ledger.bytes() <= goal {
                 break;
             }
-            std::thread::yield_now();
+            std::thread::sleep(Duration::from_micros(100));
             drop_garbage(EPOCHS);
         }
     }

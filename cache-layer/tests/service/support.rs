@@ -260,3 +260,14 @@ pub(crate) async fn settle() {
         tokio::task::yield_now().await;
     }
 }
+
+/// What an entry leaves behind goes when no other thread is in the midst of a read: soon.
+pub(crate) fn soon_holds_at_most(handle: &CacheHandle, bytes: u64) {
+    for _ in 0..10_000 {
+        if handle.stats().bytes <= bytes {
+            return;
+        }
+        std::thread::yield_now();
+    }
+    panic!("{} bytes held, more than {bytes}", handle.stats().bytes);
+}
