@@ -29,12 +29,16 @@ pub struct CacheLayer {
 /// The least memory that a cache can do anything with.
 const MIN_BYTES: u64 = 4096;
 
+/// What an overflowing `delta-seconds` counts as (RFC 9111 section 1.2.2).
+const LONGEST: Duration = Duration::from_secs(1 << 31);
+
 impl CacheLayer {
     /// A cache of at most so many bytes, counted as they are really held: bodies, fields, keys and
     /// bookkeeping. At least 4,096.
     ///
-    /// While answers arrive faster than others are evicted, the bound may be exceeded by a quarter;
-    /// beyond that, nothing is stored.
+    /// Answers that are on their way into the store count too. While they arrive faster than others
+    /// are evicted, the bound may be exceeded by a quarter; beyond that, they stream through and
+    /// nothing is stored.
     ///
     /// # Panics
     ///
@@ -73,8 +77,7 @@ impl CacheLayer {
 
     /// The longest body that is stored, in bytes; default 1 MiB, never more than the whole cache.
     ///
-    /// A longer one streams through and is not stored. This many bytes of each answer that is
-    /// being stored may be held besides the entries.
+    /// A longer one streams through and is not stored.
     pub fn max_entry_bytes(mut self, bytes: u64) -> Self {
         self.setting().max_entry_bytes = bytes;
         self
@@ -83,9 +86,10 @@ impl CacheLayer {
     /// A lifetime for answers whose origin states none; off by default.
     ///
     /// It applies to the statuses 200, 203, 204, 300, 301 and 308 only. An answer that says anything
-    /// of its own lifetime, or forbids storing, is taken at its word. Zero turns it off.
+    /// of its own lifetime, or forbids storing, is taken at its word. Zero turns it off; more than
+    /// 68 years count as 68.
     pub fn default_ttl(mut self, ttl: Duration) -> Self {
-        self.setting().default_ttl = Some(ttl).filter(|ttl| !ttl.is_zero());
+        self.setting().default_ttl = Some(ttl.min(LONGEST)).filter(|ttl| !ttl.is_zero());
         self
     }
 
@@ -115,12 +119,13 @@ impl CacheLayer {
     /// How long a request waits for the head of the same answer that another one is already
     /// fetching, before it asks the service itself; 30 seconds by default, zero to never wait.
     pub fn collapse_wait(mut self, wait: Duration) -> Self {
-        self.setting().collapse_wait = wait;
+        self.setting().collapse_wait = wait.min(LONGEST);
         self
     }
 
     /// How long a request to the service goes on for the store's sake when no client waits for it
-    /// any more; 60 seconds by default, exact to a factor of two.
+    /// any more; 60 seconds by default, exact to a factor of two. A request that nobody could have
+    /// joined, as one with credentials, ends with its client.
     ///
     /// # Panics
     ///

@@ -17,7 +17,7 @@
 //!    fill leaves the table. A request that finds no fill looks into the store once more before it
 //!    leads, so the change-over shows no gap.
 //!
-//! A body that outgrows the limit on the way cannot be stored. Nobody joins it any more, what all
+//! A body that outgrows the limit, or the cache's room, on the way cannot be stored. Nobody joins it any more, what all
 //! readers have seen is dropped, and from then on the origin is read no faster than the slowest of
 //! them; a reader that holds up others for [`PATIENCE`] is cut off. A fill whose task ends early
 //! (error, panic, shutdown) breaks: the readers' bodies end with an error, never as if complete.
@@ -25,7 +25,8 @@
 //! # Who keeps it alive
 //!
 //! The task. When no seat is taken any more it goes on for `fill_timeout`, for the store's sake,
-//! and is dropped after that, and the request to the origin with it.
+//! and is dropped after that, and the request to the origin with it. A fill that nobody could join
+//! (credentials, a `no-cache`, a marked key) is its leader's own errand and ends when he leaves.
 
 mod seat;
 mod table;

@@ -116,6 +116,17 @@ impl Fill {
         !self.lock().seats.is_empty()
     }
 
+    /// Waits until all readers have left.
+    pub(super) async fn left(&self) {
+        loop {
+            let moved = self.moved.notified();
+            if !self.has_readers() {
+                return;
+            }
+            moved.await;
+        }
+    }
+
     pub(super) fn push(&self, frame: Bytes) {
         let mut state = self.lock();
         let held = state.charge.bytes() + frame.len() as u64;
@@ -179,7 +190,7 @@ impl Fill {
             }
             state.drop_seen();
             wake(state);
-            self.moved.notify_one();
+            self.moved.notify_waiters();
         }
     }
 
@@ -277,7 +288,7 @@ impl Seat {
             reader.next += 1;
             if state.passing {
                 state.drop_seen();
-                self.fill.moved.notify_one();
+                self.fill.moved.notify_waiters();
             }
             return Poll::Ready(Some(Ok(frame)));
         }
@@ -305,7 +316,7 @@ impl Drop for Seat {
         state.seats.remove(self.index);
         if state.passing {
             state.drop_seen();
-            self.fill.moved.notify_one();
         }
+        self.fill.moved.notify_waiters();
     }
 }

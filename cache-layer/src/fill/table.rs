@@ -29,6 +29,8 @@ pub(crate) enum Joined<T> {
 pub(crate) struct Lead {
     fills: Arc<Fills>,
     pub(super) fill: Arc<Fill>,
+    /// Whether it stands in the table, for others to join.
+    pub(super) joinable: bool,
 }
 
 impl Fills {
@@ -68,7 +70,8 @@ impl Fills {
         if let Some(found) = look_again() {
             return Joined::Found(found);
         }
-        let (lead, seat) = self.alone(key, newcomer());
+        let (mut lead, seat) = self.alone(key, newcomer());
+        lead.joinable = true;
         shard
             .entry(key.digest())
             .or_default()
@@ -84,6 +87,7 @@ impl Fills {
             Lead {
                 fills: Arc::clone(self),
                 fill,
+                joinable: false,
             },
             seat,
         )

@@ -17,6 +17,9 @@ use tokio::time::Instant;
 use tower::ServiceExt;
 use tower_service::Service;
 
+/// How far a body that is not kept is read ahead of its slowest reader, in bytes, while there is room.
+const WINDOW: u64 = 64 * 1024;
+
 /// All that a fill needs to go on by itself.
 pub(crate) struct Job<S, R> {
     pub(crate) shared: Arc<Shared>,
@@ -39,16 +42,22 @@ where
     S: Service<Request<R>, Response = Response<B>>,
     B: Body<Data = Bytes>,
 {
-    /// Runs to the end of the body, or until nobody has cared for it for `fill_timeout`.
+    /// Runs to the end of the body, or until nobody cares for it any more.
     pub(crate) async fn run(self, leader: oneshot::Sender<Result<Answer<B>, S::Error>>) {
         let fill = Arc::clone(&self.lead.fill);
-        let timeout = self.shared.settings.fill_timeout;
+        let patience = self
+            .lead
+            .joinable
+            .then_some(self.shared.settings.fill_timeout);
         let abandoned = async {
-            loop {
-                tokio::time::sleep(timeout).await;
-                if !fill.has_readers() {
-                    return;
-                }
+            match patience {
+                None => fill.left().await,
+                Some(timeout) => loop {
+                    tokio::time::sleep(timeout).await;
+                    if !fill.has_readers() {
+                        break;
+                    }
+                },
             }
         };
         tokio::select! {
@@ -201,7 +210,8 @@ async fn read<B: Body<Data = Bytes>>(shared: &Shared, lead: &Lead, head: Arc<Hea
             }
         };
         total += data.len() as u64;
-        if total > limit && kept.take().is_some() {
+        if kept.is_some() && (total > limit || !shared.store.has_room()) {
+            kept = None;
             lead.leave_table();
             lead.fill.pass();
         }
@@ -218,8 +228,11 @@ async fn read<B: Body<Data = Bytes>>(shared: &Shared, lead: &Lead, head: Arc<Hea
             lead.fill.complete(None);
             return;
         }
-        if kept.is_none() && !lead.fill.room(limit / 2).await {
-            return;
+        if kept.is_none() {
+            let window = if shared.store.has_room() { WINDOW } else { 0 };
+            if !lead.fill.room(window).await {
+                return;
+            }
         }
     }
     if let Some(frames) = &kept {

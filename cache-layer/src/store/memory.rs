@@ -105,20 +105,23 @@ impl MemoryStore {
         }
         variants.push(Arc::new(stored));
         let resource = Arc::new(Resource::new(&self.ledger, key, variants));
-        if self.is_overfull() {
-            self.settle();
-            if self.is_overfull() {
-                return false;
-            }
+        if !self.has_room() {
+            return false;
         }
         self.cache.insert(key.digest(), resource);
         drop_garbage(1);
         true
     }
 
+    /// Whether what is held, fills included, is within the bound, after evictions if need be.
+    ///
     /// moka lets a burst of writers run ahead of its evictions; a quarter is all they get.
-    fn is_overfull(&self) -> bool {
-        self.ledger.bytes() > self.max_bytes + self.max_bytes / 4
+    pub(crate) fn has_room(&self) -> bool {
+        let fits = || self.ledger.bytes() <= self.max_bytes + self.max_bytes / 4;
+        fits() || {
+            self.settle();
+            fits()
+        }
     }
 
     pub(crate) fn remove(&self, key: &Key) {

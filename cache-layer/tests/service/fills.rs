@@ -156,6 +156,20 @@ async fn a_fill_that_nobody_waits_for_ends_in_time() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_errand_of_ones_own_ends_with_its_client() {
+    let (mut origin, service) = manual();
+    let layer = layer();
+    let cache = layer.layer(service);
+    let asked = request("GET", "http://a/x", &[("authorization", "Basic eA==")]);
+    let client = tokio::spawn(cache.clone().oneshot(asked));
+    let (_, respond) = origin.recv().await.unwrap();
+    client.abort();
+    settle().await;
+    assert!(respond.is_closed(), "nobody else could use it");
+    assert_eq!(layer.handle().stats().filling, 0);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_private_answer_reaches_its_leader_only() {
     for secret in [
         ("cache-control", "private"),
@@ -408,15 +422,18 @@ async fn a_body_over_the_limit_passes_at_the_pace_of_its_readers() {
         follower.await.unwrap().unwrap(),
     );
     for n in 0..100u8 {
-        script.data(vec![n; 400]);
+        script.data(vec![n; 2000]);
     }
     settle().await;
     let held = handle.stats().bytes;
-    assert!((1000..2500).contains(&held), "{held} bytes held of 40,000");
+    assert!(
+        (1000..67_000).contains(&held),
+        "{held} bytes held of 200,000"
+    );
     let mut follower = follower.into_body();
     for n in 0..100u8 {
         let frame = client.frame().await.unwrap().unwrap().into_data().unwrap();
-        assert_eq!(frame, vec![n; 400]);
+        assert_eq!(frame, vec![n; 2000]);
         let frame = follower
             .frame()
             .await
@@ -424,7 +441,7 @@ async fn a_body_over_the_limit_passes_at_the_pace_of_its_readers() {
             .unwrap()
             .into_data()
             .unwrap();
-        assert_eq!(frame, vec![n; 400]);
+        assert_eq!(frame, vec![n; 2000]);
         settle().await;
     }
     drop(script);
@@ -432,6 +449,34 @@ async fn a_body_over_the_limit_passes_at_the_pace_of_its_readers() {
     settle().await;
     let stats = handle.stats();
     assert_eq!((stats.entries, stats.filling, stats.bytes), (0, 0, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn fills_count_towards_the_room_and_stream_through_when_there_is_none() {
+    let (mut origin, service) = manual();
+    let layer = cache_layer::CacheLayer::new(64 * 1024);
+    let handle = layer.handle();
+    let cache = layer.layer(service);
+    let mut clients = Vec::new();
+    let mut scripts = Vec::new();
+    for n in 0..20 {
+        let client = tokio::spawn(cache.clone().oneshot(get(&format!("http://a/{n}"))));
+        let (_, respond) = origin.recv().await.unwrap();
+        let (script, body) = Script::new();
+        respond.send(head(&public(), body)).ok().unwrap();
+        for _ in 0..30 {
+            script.data(vec![1; 1000]);
+        }
+        clients.push(client.await.unwrap().unwrap());
+        scripts.push(script);
+        settle().await;
+        let held = handle.stats().bytes;
+        assert!(held < 64 * 1024 * 5 / 4 + 20 * 1000, "{held} bytes held");
+    }
+    drop(scripts);
+    for client in clients {
+        assert_eq!(read(client).await.body.unwrap().len(), 30_000);
+    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -448,13 +493,13 @@ async fn a_reader_that_stalls_others_is_cut_off_and_a_lone_one_is_not() {
     let quick = tokio::spawn(read(quick.await.unwrap().unwrap()));
     let stalled = stalled.await.unwrap().unwrap();
     for _ in 0..20 {
-        script.data(vec![1; 400]);
+        script.data(vec![1; 10_000]);
     }
     drop(script);
     settle().await;
     assert!(!quick.is_finished());
     advance(Duration::from_secs(11)).await;
-    assert_eq!(quick.await.unwrap().body.unwrap().len(), 8000);
+    assert_eq!(quick.await.unwrap().body.unwrap().len(), 200_000);
     let cut = read(stalled).await.body.unwrap_err();
     assert!(cut.contains("read too slowly"), "{cut}");
 
@@ -463,13 +508,13 @@ async fn a_reader_that_stalls_others_is_cut_off_and_a_lone_one_is_not() {
     let (script, body) = Script::new();
     respond.send(head(&public(), body)).ok().unwrap();
     for _ in 0..20 {
-        script.data(vec![1; 400]);
+        script.data(vec![1; 10_000]);
     }
     drop(script);
     let lone = lone.await.unwrap().unwrap();
     settle().await;
     advance(Duration::from_secs(1000)).await;
-    assert_eq!(read(lone).await.body.unwrap().len(), 8000);
+    assert_eq!(read(lone).await.body.unwrap().len(), 200_000);
 }
 
 #[tokio::test(start_paused = true)]
@@ -483,7 +528,7 @@ async fn the_origin_is_let_go_when_all_readers_of_a_large_body_leave() {
     respond.send(head(&public(), body)).ok().unwrap();
     let response = client.await.unwrap().unwrap();
     for _ in 0..10 {
-        script.data(vec![1; 400]);
+        script.data(vec![1; 10_000]);
     }
     settle().await;
     assert!(!script.is_dropped());

@@ -409,6 +409,20 @@ async fn our_own_lifetimes_do_not_end_together() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn the_longest_settings_work() {
+    let origin = Origin::new(|_, _| answer(&[], "x"));
+    let layer = layer()
+        .default_ttl(Duration::MAX)
+        .ttl_jitter(1.0)
+        .collapse_wait(Duration::MAX)
+        .fill_timeout(Duration::MAX)
+        .max_entry_bytes(u64::MAX);
+    let cache = layer.layer(origin.clone());
+    ask(&cache, get("http://a/x")).await;
+    assert_eq!(ask(&cache, get("http://a/x")).await.cache(), "hit");
+}
+
+#[tokio::test(start_paused = true)]
 async fn clear_and_namespaces() {
     let origin = Origin::new(|_, _| answer(&[FRESH], "x"));
     let (cache, handle) = cached(&origin);
@@ -446,6 +460,9 @@ fn settings_that_cannot_work_say_so() {
     let jitter = "ttl_jitter is 1.5, but must be from 0.0 to 1.0";
     assert_eq!(message(|| drop(layer().ttl_jitter(1.5))), jitter);
     assert!(message(|| drop(layer().ttl_jitter(f64::NAN))).contains("NaN"));
+    let _ = layer()
+        .default_ttl(Duration::MAX)
+        .collapse_wait(Duration::MAX);
     assert!(message(|| drop(layer().fill_timeout(Duration::ZERO))).contains("fill_timeout is 0"));
     let late = || {
         let layer = layer();
