@@ -51,14 +51,16 @@ impl Gcra {
         let price = self.interval.saturating_mul(u64::from(cost));
         let debt = start - now;
         let after = debt.saturating_add(price);
-        match now.checked_add(after) {
-            Some(tat) if after <= self.depth => Verdict {
-                tat: Some(tat),
+        if after <= self.depth {
+            let tat = Some(now.saturating_add(after));
+            Verdict {
+                tat,
                 wait: 0,
                 room: self.depth - after,
                 full_in: after,
-            },
-            _ => Verdict {
+            }
+        } else {
+            Verdict {
                 tat: None,
                 wait: if price > self.depth {
                     u64::MAX
@@ -67,7 +69,7 @@ impl Gcra {
                 },
                 room: self.depth.saturating_sub(debt),
                 full_in: debt,
-            },
+            }
         }
     }
 }

@@ -4,8 +4,8 @@
 //! word (its arrival time). Memory is taken once, whatever the number of clients: when a set is
 //! full, a newcomer takes the slot with the *smallest* arrival time, the client nearest to a full
 //! bucket. A time in the past is a full bucket already, so forgetting it loses nothing: the table
-//! is exact until one set holds more than eight clients in debt. A newcomer always starts fresh;
-//! taking over the debt of the client it replaces would let a flood lock everybody else out.
+//! is exact until one set holds more than eight clients in debt (a slot that is just changing hands
+//! counts as one). A newcomer always starts fresh; taking over the debt of the client it replaces would let a flood lock everybody else out.
 //!
 //! # Protocol
 //!
@@ -41,3 +41,8 @@ mod sync {
 
     pub(super) const WAYS: usize = 8;
 }
+
+#[cfg(test)]
+mod loom;
+#[cfg(test)]
+mod tests;

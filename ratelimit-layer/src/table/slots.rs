@@ -50,33 +50,41 @@ impl Word {
     }
 }
 
-/// Tags and words each fill one cache line.
+/// A tag and its word, side by side: a client found in the first half of its set, where newcomers
+/// go while there is room, costs one cache line.
+#[derive(Debug)]
+#[repr(align(16))]
+struct Slot {
+    tag: AtomicU64,
+    word: AtomicU64,
+}
+
 #[derive(Debug)]
 #[repr(align(64))]
-struct Set {
-    tags: [AtomicU64; WAYS],
-    words: [AtomicU64; WAYS],
-}
+struct Set([Slot; WAYS]);
 
 impl Set {
     fn empty() -> Self {
-        Self {
-            tags: std::array::from_fn(|_| AtomicU64::new(0)),
-            words: std::array::from_fn(|_| AtomicU64::new(0)),
-        }
+        Self(std::array::from_fn(|_| Slot {
+            tag: AtomicU64::new(0),
+            word: AtomicU64::new(0),
+        }))
     }
 
+    #[inline]
     fn tag(&self, slot: usize) -> u64 {
-        self.tags[slot].load(Acquire)
+        self.0[slot].tag.load(Acquire)
     }
 
+    #[inline]
     fn word(&self, slot: usize) -> Word {
-        Word(self.words[slot].load(Acquire))
+        Word(self.0[slot].word.load(Acquire))
     }
 
     /// The one step that decides: succeeds only for the same tenant in the same state.
     fn exchange(&self, slot: usize, from: Word, to: Word) -> Result<(), Word> {
-        self.words[slot]
+        self.0[slot]
+            .word
             .compare_exchange(from.0, to.0, AcqRel, Acquire)
             .map(drop)
             .map_err(Word)
@@ -156,6 +164,21 @@ impl Table {
     }
 }
 
+#[cfg(test)]
+impl Table {
+    /// Tags and times of all settled slots.
+    pub(super) fn tenants(&self) -> Vec<(u64, u64)> {
+        let slots = self
+            .sets
+            .iter()
+            .flat_map(|set| (0..WAYS).map(move |slot| (set.tag(slot), set.word(slot))));
+        slots
+            .filter(|(tag, word)| *tag != 0 && word.is_settled())
+            .map(|(tag, word)| (tag, word.time()))
+            .collect()
+    }
+}
+
 enum Found {
     Settled(usize, Word),
     Published(usize, Word),
@@ -165,25 +188,27 @@ enum Found {
 impl Set {
     #[inline]
     fn find(&self, tag: u64) -> Found {
-        // All tags share a cache line; comparing them without branches beats leaving early.
-        let mut hits = 0_u32;
-        for slot in 0..WAYS {
-            hits |= u32::from(self.tag(slot) == tag) << slot;
-        }
         let mut found = Found::Nothing;
-        while hits != 0 {
-            let slot = hits.trailing_zeros() as usize;
-            hits &= hits - 1;
-            let word = self.word(slot);
-            if self.tag(slot) != tag {
-                continue;
+        for half in [0, WAYS / 2] {
+            // Half a set shares a cache line; comparing it without branches beats leaving early.
+            let mut hits = 0_u32;
+            for slot in 0..WAYS / 2 {
+                hits |= u32::from(self.tag(half + slot) == tag) << slot;
             }
-            if word.is_settled() {
-                return Found::Settled(slot, word);
-            }
-            // A claimed slot is none of ours yet, or no longer.
-            if word.is_published() {
-                found = Found::Published(slot, word);
+            while hits != 0 {
+                let slot = half + hits.trailing_zeros() as usize;
+                hits &= hits - 1;
+                let word = self.word(slot);
+                if self.tag(slot) != tag {
+                    continue;
+                }
+                if word.is_settled() {
+                    return Found::Settled(slot, word);
+                }
+                // A claimed slot is none of ours yet, or no longer.
+                if word.is_published() {
+                    found = Found::Published(slot, word);
+                }
             }
         }
         found
@@ -227,8 +252,8 @@ impl Set {
         let claimed = victim.claimed(question.tag);
         self.exchange(slot, victim, claimed).ok()?;
         *evicted_in_debt |= evicted != 0 && victim.time() > question.now;
-        self.tags[slot].store(question.tag, Release);
-        self.words[slot].store(claimed.published().0, Release);
+        self.0[slot].tag.store(question.tag, Release);
+        self.0[slot].word.store(claimed.published().0, Release);
         fence(SeqCst);
         self.settle(slot, claimed.published(), question)
     }
@@ -270,8 +295,8 @@ impl Set {
         if self.exchange(slot, published, claimed).is_err() {
             return false;
         }
-        self.tags[slot].store(0, Release);
-        self.words[slot].store(claimed.settled(0).0, Release);
+        self.0[slot].tag.store(0, Release);
+        self.0[slot].word.store(claimed.settled(0).0, Release);
         true
     }
 }
