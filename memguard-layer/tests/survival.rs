@@ -28,7 +28,7 @@ use memguard_layer::{Heap, MemGuardLayer, heap};
 use rustix::process::{Resource, Rlimit, setrlimit};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
-    net::{TcpListener, TcpStream},
+    net::{TcpSocket, TcpStream},
     runtime::Builder,
     sync::{Semaphore, watch},
     task::JoinSet,
@@ -152,7 +152,9 @@ fn serve(guarded: bool) -> ! {
             .route("/healthz", get(report))
             .layer(DefaultBodyLimit::disable());
         let app = if guarded { app.layer(layer) } else { app };
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+        let listener = narrow_socket();
+        listener.bind((Ipv4Addr::LOCALHOST, 0).into()).unwrap();
+        let listener = listener.listen(1024).unwrap();
         println!("listening {}", listener.local_addr().unwrap());
         axum::serve(listener, app).await.unwrap();
     });
@@ -251,7 +253,7 @@ async fn upload(
     mut release: watch::Receiver<bool>,
 ) -> String {
     let arrival = Arrival(held);
-    let Ok(stream) = TcpStream::connect(address).await else {
+    let Ok(stream) = narrow_socket().connect(address).await else {
         return "no connection".to_owned();
     };
     let (mut reader, mut writer) = stream.into_split();
@@ -280,6 +282,14 @@ async fn upload(
         outcome = write => outcome,
         outcome = read => outcome,
     }
+}
+
+/// With buffers of 16 KiB, so that what a client has sent is in the server's memory and not in the kernel's.
+fn narrow_socket() -> TcpSocket {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.set_send_buffer_size(16 << 10).unwrap();
+    socket.set_recv_buffer_size(16 << 10).unwrap();
+    socket
 }
 
 struct Arrival<'a>(&'a Semaphore);
