@@ -24,6 +24,10 @@ use tokio_io_timeout::TimeoutStream;
 /// idle. A client that dribbles header bytes holds a connection no longer.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
 
+/// What a connection may buffer before its request counts anywhere; larger heads are 431. A target
+/// of 64 KiB must fit, so that it can be refused as what it is.
+const MOST_HEAD_BYTES: usize = 128 << 10;
+
 /// A client that takes nothing of its answer for this long is cut off.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(60);
 
@@ -53,7 +57,8 @@ where
     builder
         .http1()
         .timer(TokioTimer::new())
-        .header_read_timeout(HEAD_TIMEOUT);
+        .header_read_timeout(HEAD_TIMEOUT)
+        .max_buf_size(MOST_HEAD_BYTES);
     builder
         .http2()
         .timer(TokioTimer::new())

@@ -84,6 +84,10 @@ async fn malformed_requests_are_answered_and_go_no_further() {
         (format!("GET /{long} HTTP/1.1\r\nhost: a\r\n\r\n"), 414),
         (format!("GET / HTTP/1.1\r\nhost: a\r\n{many}\r\n"), 431),
         (
+            format!("GET / HTTP/1.1\r\nhost: a\r\nx: {long}{long}\r\n\r\n"),
+            431,
+        ),
+        (
             "GET / HTTP/1.1\r\nhost: a\r\n folded: x\r\n\r\n".to_owned(),
             400,
         ),
