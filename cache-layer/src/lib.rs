@@ -108,6 +108,7 @@ mod future;
 mod handle;
 mod key;
 mod layer;
+mod look;
 mod miss;
 mod request;
 mod rfc9111;

@@ -3,10 +3,10 @@
 use crate::body::{RequestBody, ResponseBody};
 use crate::cache_status::Outcome;
 use crate::fill::{Answer, Headline, Job, Joined, Lead, Newcomer, Seat};
+use crate::look::{Look, not_modified_response};
 use crate::rfc9111::precondition::{not_modified, strip_conditions};
 use crate::rfc9111::reuse::Forward;
 use crate::rfc9111::vary::Selection;
-use crate::service::{Look, not_modified_response};
 use crate::shared::Shared;
 use crate::store::Head;
 use bytes::Bytes;

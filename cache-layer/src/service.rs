@@ -4,21 +4,19 @@ use crate::body::{RequestBody, ResponseBody};
 use crate::cache_status::Outcome;
 use crate::future::{After, ResponseFuture};
 use crate::key::Key;
+use crate::look::Look;
 use crate::miss::Miss;
 use crate::request::Facts;
 use crate::rfc9111::directives::RequestDirectives;
-use crate::rfc9111::precondition::{not_modified, strip_representation};
-use crate::rfc9111::reuse::{Forward, reusable};
+use crate::rfc9111::reuse::Forward;
 use crate::rfc9111::storable::Asked;
 use crate::shared::Shared;
-use crate::store::{Head, Resource};
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header, request};
+use http::{HeaderValue, Method, Request, Response, StatusCode, header, request};
 use http_body::Body;
 use std::fmt;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use tokio::time::Instant;
 use tower::{BoxError, ServiceExt};
 use tower_service::Service;
 
@@ -211,67 +209,6 @@ fn target_uri(parts: &request::Parts) -> &http::Uri {
 #[cfg(not(feature = "axum"))]
 fn target_uri(parts: &request::Parts) -> &http::Uri {
     &parts.uri
-}
-
-/// A request that the store may answer.
-pub(crate) struct Look {
-    pub(crate) key: Key,
-    pub(crate) wants: RequestDirectives,
-    pub(crate) asked: Asked,
-    /// Whether there are conditions to answer.
-    pub(crate) conditions: bool,
-    pub(crate) head_only: bool,
-}
-
-impl Look {
-    fn up<R>(
-        &self,
-        shared: &Shared,
-        request: &HeaderMap,
-    ) -> Result<Response<ResponseBody<R>>, Forward> {
-        let resource = shared.store.get(&self.key).ok_or(Forward::UriMiss)?;
-        self.answer(shared, &resource, request, Instant::now())
-    }
-
-    /// The stored answer, if it may be used without asking the origin; else why not.
-    pub(crate) fn answer<R>(
-        &self,
-        shared: &Shared,
-        resource: &Resource,
-        request: &HeaderMap,
-        now: Instant,
-    ) -> Result<Response<ResponseBody<R>>, Forward> {
-        let stored = resource.select(request).ok_or(Forward::VaryMiss)?;
-        let head = &stored.head;
-        if !shared.invalidations.valid(&self.key, head.number) {
-            return Err(Forward::UriMiss);
-        }
-        if !head.allows(self.asked) {
-            return Err(Forward::Request);
-        }
-        reusable(&self.wants, head.age(now), head.lifetime())?;
-        if self.conditions && not_modified(request, head.status(), head.headers()) {
-            return Ok(not_modified_response(head, now));
-        }
-        if self.head_only {
-            let mut response = head.response(now, ResponseBody::empty());
-            // What the GET would have said; a server would write the empty body's length.
-            response
-                .headers_mut()
-                .entry(header::CONTENT_LENGTH)
-                .or_insert_with(|| HeaderValue::from(stored.body.len()));
-            return Ok(response);
-        }
-        let body = ResponseBody::whole(stored.body.clone(), stored.trailers.clone());
-        Ok(head.response(now, body))
-    }
-}
-
-pub(crate) fn not_modified_response<R>(head: &Head, now: Instant) -> Response<ResponseBody<R>> {
-    let mut response = head.response(now, ResponseBody::empty());
-    *response.status_mut() = StatusCode::NOT_MODIFIED;
-    strip_representation(response.headers_mut());
-    response
 }
 
 /// RFC 9111 section 5.2.1.7: nothing stored can answer, and the client wants nothing else.

@@ -32,8 +32,8 @@ mod seat;
 mod table;
 mod task;
 
-pub(crate) use seat::{Broken, Headline, Seat};
-pub(crate) use table::{Fills, Joined, Lead, Newcomer};
+pub(crate) use seat::{Broken, Headline, Newcomer, Seat};
+pub(crate) use table::{Fills, Joined, Lead};
 pub(crate) use task::{Answer, Job};
 
 use std::time::Duration;

@@ -1,9 +1,9 @@
 //! What a fill's task shows and what its readers see of it.
 
-use super::{PATIENCE, table::Newcomer};
+use super::PATIENCE;
 use crate::key::Key;
 use crate::rfc9111::vary::Selection;
-use crate::store::{Charge, Head};
+use crate::store::{Charge, Head, Ledger};
 use bytes::Bytes;
 use http::HeaderMap;
 use http_body::Frame;
@@ -24,6 +24,13 @@ pub(crate) struct Fill {
     state: Mutex<State>,
     /// A reader has moved on, or left.
     moved: Notify,
+}
+
+/// What a new fill starts with.
+pub(crate) struct Newcomer {
+    pub(crate) number: u64,
+    pub(crate) selection: Selection,
+    pub(crate) ledger: Arc<Ledger>,
 }
 
 /// What followers learn first.

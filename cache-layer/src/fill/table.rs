@@ -1,9 +1,7 @@
 //! The fills in flight, by key.
 
-use super::seat::{Fill, Headline, Seat};
+use super::seat::{Fill, Headline, Newcomer, Seat};
 use crate::key::Key;
-use crate::rfc9111::vary::Selection;
-use crate::store::Ledger;
 use http::HeaderMap;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -101,13 +99,6 @@ impl Fills {
         let shard = &self.shards[key.digest() as usize % self.shards.len()];
         shard.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// What a new fill starts with.
-pub(crate) struct Newcomer {
-    pub(crate) number: u64,
-    pub(crate) selection: Selection,
-    pub(crate) ledger: Arc<Ledger>,
 }
 
 impl Lead {

@@ -7,30 +7,31 @@ const MAX_HOST: usize = 255;
 
 /// Reads `host [":" port]` and appends it; what is not one is refused, not mended.
 pub(super) fn push(parts: &mut Parts, text: &[u8], default_port: u16) -> Result<(), Unkeyable> {
-    let (name, port) = split(text).ok_or(Unkeyable::Host)?;
-    let name = match name {
+    let mut lower = [0; MAX_HOST + 1];
+    let (mut name, rest) = match text {
+        [b'[', ..] => literal(text, &mut lower),
+        _ => registered_name(text, &mut lower),
+    }
+    .ok_or(Unkeyable::Host)?;
+    if let [shorter @ .., b'.'] = name {
         // A dot at the end names the same host; a dot alone names none.
-        [name @ .., b'.'] => name,
-        name => name,
-    };
+        name = shorter;
+    }
     if name.is_empty() || name.len() > MAX_HOST {
         return Err(Unkeyable::Host);
     }
-    let mut lower = [0; MAX_HOST];
-    for (place, byte) in lower.iter_mut().zip(name) {
-        *place = NAME[usize::from(*byte)];
-        if *place == 0 {
-            return Err(Unkeyable::Host);
+    parts.push(name);
+    match rest {
+        [] | [b':'] => {}
+        [b':', port @ ..] => {
+            let port = parse_port(port).ok_or(Unkeyable::Host)?;
+            if port != default_port {
+                let [high, low] = port.to_be_bytes();
+                // A colon outside of brackets is in no name, so no name can end like a port.
+                parts.push(&[b':', high, low]);
+            }
         }
-    }
-    parts.push(&lower[..name.len()]);
-    if !port.is_empty() {
-        let port = parse_port(port).ok_or(Unkeyable::Host)?;
-        if port != default_port {
-            let [high, low] = port.to_be_bytes();
-            // A colon outside of brackets is in no name, so no name can end like a port.
-            parts.push(&[b':', high, low]);
-        }
+        _ => return Err(Unkeyable::Host),
     }
     Ok(())
 }
@@ -43,31 +44,40 @@ pub(super) fn same(one: &[u8], other: &[u8], default_port: u16) -> Result<bool, 
     Ok(left == right)
 }
 
-/// Name and port digits; the colons of an IPv6 literal stay in its brackets.
-fn split(text: &[u8]) -> Option<(&[u8], &[u8])> {
-    let after_name = if let [b'[', ..] = text {
-        let end = text.iter().position(|byte| *byte == b']')?;
-        let literal = &text[1..end];
-        let is_address = |byte: &u8| byte.is_ascii_hexdigit() || matches!(byte, b':' | b'.');
-        if literal.is_empty() || !literal.iter().all(is_address) {
+/// A name in lower case, and what follows it: nothing, or a colon and more.
+fn registered_name<'a, 'b>(
+    text: &'a [u8],
+    lower: &'b mut [u8; MAX_HOST + 1],
+) -> Option<(&'b [u8], &'a [u8])> {
+    let mut length = 0;
+    for (place, byte) in lower.iter_mut().zip(text) {
+        if *byte == b':' {
+            break;
+        }
+        *place = NAME[usize::from(*byte)];
+        if *place == 0 {
             return None;
         }
-        end + 1
-    } else {
-        let end = text
-            .iter()
-            .position(|byte| *byte == b':')
-            .unwrap_or(text.len());
-        if text[..end].contains(&b'[') || text[..end].contains(&b']') {
-            return None;
-        }
-        end
-    };
-    match text.split_at(after_name) {
-        (name, []) => Some((name, &[])),
-        (name, [b':', port @ ..]) => Some((name, port)),
-        _ => None,
+        length += 1;
     }
+    Some((&lower[..length], &text[length..]))
+}
+
+/// An IP literal with its brackets, and what follows it.
+fn literal<'a, 'b>(
+    text: &'a [u8],
+    lower: &'b mut [u8; MAX_HOST + 1],
+) -> Option<(&'b [u8], &'a [u8])> {
+    let end = text.iter().position(|byte| *byte == b']')?;
+    let address = &text[1..end];
+    let is_address = |byte: &u8| byte.is_ascii_hexdigit() || matches!(byte, b':' | b'.');
+    if address.is_empty() || !address.iter().all(is_address) {
+        return None;
+    }
+    let lower = lower.get_mut(..=end)?;
+    lower.copy_from_slice(&text[..=end]);
+    lower.make_ascii_lowercase();
+    Some((lower, &text[end + 1..]))
 }
 
 fn parse_port(digits: &[u8]) -> Option<u16> {
@@ -78,12 +88,10 @@ fn parse_port(digits: &[u8]) -> Option<u16> {
 }
 
 /// What each octet of a name becomes; 0 for those that no name holds. It is RFC 3986's `reg-name`,
-/// less the comma, which is how two joined Host lines look, and with the brackets and colons that
-/// `split` has left only in IP literals.
+/// less the comma, which is how two joined Host lines look.
 static NAME: [u8; 256] = {
     let mut table = [0; 256];
-    let allowed =
-        b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~%!$&'()*+;=[]:";
+    let allowed = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~%!$&'()*+;=";
     let mut at = 0;
     while at < allowed.len() {
         table[allowed[at] as usize] = allowed[at].to_ascii_lowercase();
