@@ -2,6 +2,7 @@
 //! real clients, raw connections, scripted bodies, and the example programs as processes.
 
 pub mod body;
+pub mod cached;
 pub mod client;
 pub mod echo;
 pub mod process;
