@@ -73,3 +73,71 @@ impl Gcra {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        /// In any stretch of time at most a burst and what the rate gives.
+        #[test]
+        fn never_more_than_burst_and_rate(
+            interval in 1_u64..1_000, burst in 1_u32..20,
+            steps in prop::collection::vec((0_u64..3_000, 1_u32..4), 1..200),
+        ) {
+            let gcra = Gcra::new(interval, burst);
+            let (mut now, mut tat, mut given) = (1, 0, Vec::new());
+            for (step, cost) in steps {
+                now += step;
+                let verdict = gcra.decide(tat, now, cost);
+                if let Some(next) = verdict.tat {
+                    prop_assert!(next >= tat);
+                    tat = next;
+                    given.push((now, u64::from(cost)));
+                }
+            }
+            for (index, (from, _)) in given.iter().enumerate() {
+                let mut sum = 0;
+                for (to, cost) in &given[index..] {
+                    sum += cost;
+                    prop_assert!(sum <= u64::from(burst) + (to - from) / interval);
+                }
+            }
+        }
+
+        /// The wait is exact, and what is left can be used.
+        #[test]
+        fn waits_and_room_are_exact(
+            interval in 1_u64..1_000_000, burst in 1_u32..1_000, cost in 1_u32..1_000,
+            debt in 0_u64..1_000_000_000, now in 1_u64..1_000_000_000_000,
+        ) {
+            let gcra = Gcra::new(interval, burst);
+            let tat = now + debt.min(gcra.depth());
+            let verdict = gcra.decide(tat, now, cost);
+            prop_assert_eq!(verdict.tat.is_some(), verdict.wait == 0);
+            prop_assert!(verdict.room + verdict.full_in == gcra.depth());
+            let left = u32::try_from(verdict.room / interval).unwrap();
+            let after = verdict.tat.unwrap_or(tat);
+            prop_assert!(left == 0 || gcra.decide(after, now, left).tat.is_some());
+            prop_assert!(gcra.decide(after, now, left + 1).tat.is_none());
+            if cost > burst {
+                prop_assert_eq!(verdict.wait, u64::MAX);
+            } else {
+                prop_assert!(gcra.decide(tat, now + verdict.wait, cost).tat.is_some());
+                prop_assert!(verdict.wait == 0 || gcra.decide(tat, now + verdict.wait - 1, cost).tat.is_none());
+            }
+        }
+
+        /// Nothing overflows, whatever the values.
+        #[test]
+        fn takes_any_value(
+            interval in 1_u64.., burst in 1_u32.., tat: u64, now: u64, cost: u32,
+        ) {
+            let gcra = Gcra::new(interval, burst);
+            let verdict = gcra.decide(tat, now, cost);
+            prop_assert!(verdict.tat.is_none_or(|next| next >= tat && next >= now));
+            prop_assert!(verdict.room <= gcra.depth());
+        }
+    }
+}

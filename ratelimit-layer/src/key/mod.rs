@@ -4,6 +4,8 @@ mod address;
 mod forwarded;
 mod header;
 mod peer;
+#[cfg(test)]
+mod tests;
 
 pub use address::{ClientIp, ProxyHeader};
 pub use header::ClientHeader;

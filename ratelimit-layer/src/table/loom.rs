@@ -166,3 +166,20 @@ fn a_hot_client_is_exact_beside_a_newcomer() {
         },
     );
 }
+
+/// A's new slot is the least debtor's by the time its other check looks for a victim.
+#[test]
+fn a_newcomer_does_not_evict_itself() {
+    race(3, &[(B, NOW), (B, NOW)], [&[A], &[A]], |checked, table| {
+        assert_eq!(allowed(&checked), 2);
+        if !evicted(&checked) {
+            assert_eq!(
+                tenants(table),
+                [(A | 1, NOW + 2 * UNIT), (B | 1, NOW + 2 * UNIT)]
+            );
+        } else {
+            // B, whose slot was taken while A was in none.
+            assert_eq!(tenants(table), [(A | 1, NOW + 2 * UNIT)]);
+        }
+    });
+}
