@@ -108,3 +108,57 @@ pub(crate) fn whole_seconds(time: Duration) -> u64 {
     time.as_secs()
         .saturating_add(u64::from(time.subsec_nanos() > 0))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn items_are_structured_fields() {
+        let name = PolicyName::try_new(r#"a "b" \c"#).unwrap();
+        let fields = Fields::of_quota(&name, Quota::per_minute(10));
+        let mut headers = HeaderMap::new();
+        fields.append(&mut headers, 7, Duration::from_millis(41_001));
+        assert_eq!(headers["ratelimit-policy"], r#""a \"b\" \\c";q=10;w=60"#);
+        assert_eq!(headers["ratelimit"], r#""a \"b\" \\c";r=7;t=42"#);
+    }
+
+    #[test]
+    fn the_longest_item_fits() {
+        let name = PolicyName::try_new(&"\"".repeat(MAX_NAME)).unwrap();
+        let mut headers = HeaderMap::new();
+        Fields::of_concurrency(&name, usize::MAX).append(&mut headers, u32::MAX, Duration::MAX);
+        assert!(
+            headers["ratelimit"]
+                .to_str()
+                .unwrap()
+                .ends_with(";r=4294967295;t=18446744073709551615")
+        );
+    }
+
+    #[test]
+    fn names_are_printable_ascii() {
+        for name in ["", "a\n", "é", "\u{7f}", &"x".repeat(65)] {
+            let error = PolicyName::try_new(name).unwrap_err().to_string();
+            assert!(
+                error.contains("allowed are 1 to 64 printable ASCII characters"),
+                "{error}"
+            );
+        }
+    }
+
+    #[test]
+    fn seconds_are_rounded_up() {
+        for (nanos, seconds) in [
+            (0, 0),
+            (1, 1),
+            (999_999_999, 1),
+            (1_000_000_000, 1),
+            (1_000_000_001, 2),
+        ] {
+            assert_eq!(whole_seconds(Duration::from_nanos(nanos)), seconds);
+        }
+        // The longest wait there is does not overflow.
+        assert_eq!(whole_seconds(Duration::MAX), u64::MAX);
+    }
+}

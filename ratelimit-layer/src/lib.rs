@@ -54,8 +54,9 @@ pub use concurrency::{
 pub use error::ConfigError;
 pub use future::ResponseFuture;
 pub use ipnet::IpNet;
-pub use key::{ClientHeader, ClientIp, ClientKey, ProxyHeader};
+pub use key::{ClientHeader, ClientIp, ClientKey, KeyFn, ProxyHeader};
 pub use limiter::{Decision, RateLimiter};
 pub use quota::Quota;
 pub use rate::{RateLimit, RateLimitHandle, RateLimitLayer, RateLimitStats, RateLimited};
+pub use rejection::{Rejection, Standard};
 pub use rules::Unkeyed;

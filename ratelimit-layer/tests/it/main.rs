@@ -1,0 +1,7 @@
+//! The layers as their users meet them: services in, responses out.
+
+mod concurrency;
+mod peers;
+mod rate;
+mod readiness;
+mod support;

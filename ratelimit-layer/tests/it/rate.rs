@@ -1,0 +1,401 @@
+//! `RateLimitLayer`: who is refused when, and what the answers say.
+
+use crate::support::{grpc_request, hello, request, send, text};
+use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode};
+use http_body::Body as _;
+use http_body_util::Full;
+use ratelimit_layer::{ClientHeader, Quota, RateLimitLayer, RateLimited, RateLimiter, Unkeyed};
+use std::convert::Infallible;
+use std::time::Duration;
+use tokio::time::advance;
+use tower::{Layer, Service, ServiceExt, service_fn};
+
+#[tokio::test(start_paused = true)]
+async fn a_burst_then_the_rate() {
+    let layer = RateLimitLayer::new(Quota::per_second(10).burst(20));
+    let handle = layer.handle();
+    let mut service = layer.layer(service_fn(hello));
+    let mut allowed = 0;
+    // 10 seconds in steps of 5 ms.
+    for _ in 0..2_000 {
+        allowed += u64::from(send(&mut service, request(1)).await.status() == StatusCode::OK);
+        advance(Duration::from_millis(5)).await;
+    }
+    // The last step is at 9.995 s, before the hundredth unit.
+    assert_eq!(allowed, 20 + 99);
+    assert_eq!(
+        (handle.stats().allowed, handle.stats().refused),
+        (allowed, 2_000 - allowed)
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn clients_do_not_share() {
+    let layer = RateLimitLayer::new(Quota::per_hour(3));
+    let mut service = layer.layer(service_fn(hello));
+    for round in 0..5 {
+        for client in 0..=255 {
+            let expected = if round < 3 {
+                StatusCode::OK
+            } else {
+                StatusCode::TOO_MANY_REQUESTS
+            };
+            assert_eq!(send(&mut service, request(client)).await.status(), expected);
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn clones_share() {
+    let layer = RateLimitLayer::new(Quota::per_hour(2));
+    let mut one = layer.layer(service_fn(hello));
+    let mut two = one.clone();
+    let mut three = layer.clone().layer(service_fn(hello));
+    assert_eq!(send(&mut one, request(1)).await.status(), StatusCode::OK);
+    assert_eq!(send(&mut two, request(1)).await.status(), StatusCode::OK);
+    assert_eq!(
+        send(&mut three, request(1)).await.status(),
+        StatusCode::TOO_MANY_REQUESTS
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn fields_are_appended_to_what_the_service_sent() {
+    let inner = service_fn(async |_: Request<()>| {
+        let response = Response::builder()
+            .header("ratelimit", "\"inner\";r=1")
+            .header("ratelimit-policy", "\"inner\";q=5");
+        Ok::<_, Infallible>(response.body(Full::<bytes::Bytes>::from("hello")).unwrap())
+    });
+    let layer = RateLimitLayer::new(Quota::per_second(100).burst(200)).policy_name("burst");
+    let response = send(&mut layer.layer(inner), request(1)).await;
+    let all = |name: &str| {
+        response
+            .headers()
+            .get_all(name)
+            .iter()
+            .cloned()
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(all("ratelimit"), ["\"inner\";r=1", "\"burst\";r=199;t=1"]);
+    assert_eq!(
+        all("ratelimit-policy"),
+        ["\"inner\";q=5", "\"burst\";q=200;w=2"]
+    );
+    assert_eq!(text(response).await, "hello");
+}
+
+#[tokio::test(start_paused = true)]
+async fn fields_can_be_switched_off() {
+    let mut service = RateLimitLayer::new(Quota::per_hour(1))
+        .fields(false)
+        .layer(service_fn(hello));
+    for status in [StatusCode::OK, StatusCode::TOO_MANY_REQUESTS] {
+        let response = send(&mut service, request(1)).await;
+        assert_eq!(response.status(), status);
+        assert!(!response.headers().contains_key("ratelimit"));
+        assert!(!response.headers().contains_key("ratelimit-policy"));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refusal_says_all() {
+    let layer = RateLimitLayer::new(Quota::per_minute(1)).policy_name("per \"minute\"");
+    let mut service = layer.layer(service_fn(hello));
+    send(&mut service, request(1)).await;
+    advance(Duration::from_millis(10_500)).await;
+    let response = send(&mut service, request(1)).await;
+    assert_eq!(response.status(), StatusCode::TOO_MANY_REQUESTS);
+    let header = |name: &str| response.headers()[name].to_str().unwrap();
+    assert_eq!(header("retry-after"), "50");
+    assert_eq!(header("cache-control"), "no-store");
+    assert_eq!(header("content-type"), "application/problem+json");
+    assert_eq!(header("ratelimit"), r#""per \"minute\"";r=0;t=50"#);
+    assert_eq!(header("ratelimit-policy"), r#""per \"minute\"";q=1;w=60"#);
+    let why = response.extensions().get::<RateLimited>().unwrap();
+    assert_eq!(
+        (why.policy(), why.quota()),
+        ("per \"minute\"", Quota::per_minute(1))
+    );
+    assert_eq!(
+        (why.wait(), why.retry_after()),
+        (Duration::from_millis(49_500), 50)
+    );
+    assert!(!why.is_unkeyed());
+    let length = response.body().size_hint().exact();
+    let body = text(response).await;
+    assert_eq!(length, Some(body.len() as u64));
+    let problem: serde_json::Value = serde_json::from_str(&body).unwrap();
+    assert_eq!(
+        problem,
+        serde_json::json!({
+            "type": "https://iana.org/assignments/http-problem-types#quota-exceeded",
+            "title": "Quota exceeded",
+            "status": 429,
+            "detail": "Too many requests: the quota is 1/m.",
+            "violated-policies": ["per \"minute\""],
+        })
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn retry_after_is_rounded_up_and_at_least_one() {
+    let nanos = Duration::from_nanos;
+    let second = nanos(1_000_000_000);
+    // Two seconds per unit; how long after the first request, and what Retry-After says then.
+    for (elapsed, retry_after) in [
+        (nanos(0), Some("2")),
+        (nanos(1), Some("2")),
+        (second - nanos(1), Some("2")),
+        (second, Some("1")),
+        (second + nanos(1), Some("1")),
+        (2 * second - nanos(1), Some("1")),
+        (2 * second, None),
+    ] {
+        let mut service = RateLimitLayer::new(Quota::per(1, 2 * second)).layer(service_fn(hello));
+        send(&mut service, request(1)).await;
+        advance(elapsed).await;
+        let response = send(&mut service, request(1)).await;
+        assert_eq!(
+            response
+                .headers()
+                .get("retry-after")
+                .map(|value| value.to_str().unwrap()),
+            retry_after,
+            "{elapsed:?}"
+        );
+        // Who waits that long gets in.
+        if let Some(retry_after) = retry_after {
+            advance(Duration::from_secs(retry_after.parse().unwrap())).await;
+            assert_eq!(
+                send(&mut service, request(1)).await.status(),
+                StatusCode::OK
+            );
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn grpc_gets_trailers_only() {
+    let mut service = RateLimitLayer::new(Quota::per_minute(1))
+        .policy_name("100%")
+        .layer(service_fn(hello));
+    send(&mut service, grpc_request(1)).await;
+    let response = send(&mut service, grpc_request(1)).await;
+    assert_eq!(response.status(), StatusCode::OK);
+    assert_eq!(response.headers()["content-type"], "application/grpc");
+    assert_eq!(response.headers()["grpc-status"], "8");
+    assert_eq!(
+        response.headers()["grpc-message"],
+        "Quota exceeded: Too many requests: the quota is 1/m. (policy \"100%25\")"
+    );
+    assert!(!response.headers().contains_key("retry-after"));
+    assert!(response.body().is_end_stream());
+    assert_eq!(response.body().size_hint().exact(), Some(0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn head_gets_no_body() {
+    let mut service = RateLimitLayer::new(Quota::per_minute(1)).layer(service_fn(hello));
+    send(&mut service, request(1)).await;
+    let mut head = request(1);
+    *head.method_mut() = Method::HEAD;
+    let response = send(&mut service, head).await;
+    assert_eq!(response.status(), StatusCode::TOO_MANY_REQUESTS);
+    assert!(response.body().is_end_stream());
+}
+
+#[tokio::test(start_paused = true)]
+async fn another_answer_replaces_ours() {
+    let layer =
+        RateLimitLayer::new(Quota::per_minute(1)).with_rejection(|parts, why: &RateLimited| {
+            let body = Full::from(format!("{} again in {} s", parts.uri, why.retry_after()));
+            Response::builder()
+                .status(StatusCode::IM_A_TEAPOT)
+                .body(body)
+                .unwrap()
+        });
+    let mut service = layer.layer(service_fn(hello));
+    send(&mut service, request(1)).await;
+    let response = send(&mut service, request(1)).await;
+    assert_eq!(response.status(), StatusCode::IM_A_TEAPOT);
+    assert!(response.extensions().get::<RateLimited>().is_some());
+    assert_eq!(response.headers()["ratelimit"], "\"default\";r=0;t=60");
+    assert_eq!(text(response).await, "/ again in 60 s");
+}
+
+#[tokio::test(start_paused = true)]
+async fn exempt_requests_are_never_limited() {
+    let layer =
+        RateLimitLayer::new(Quota::per_minute(1)).exempt(|parts| parts.uri.path() == "/healthz");
+    let handle = layer.handle();
+    let mut service = layer.layer(service_fn(hello));
+    for _ in 0..10 {
+        let mut probe = request(1);
+        *probe.uri_mut() = "/healthz".parse().unwrap();
+        let response = send(&mut service, probe).await;
+        assert_eq!(response.status(), StatusCode::OK);
+        assert!(!response.headers().contains_key("ratelimit"));
+    }
+    assert_eq!((handle.stats().exempt, handle.stats().allowed), (10, 0));
+    assert_eq!(
+        send(&mut service, request(1)).await.status(),
+        StatusCode::OK
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_a_key_clients_share_or_are_refused_or_allowed() {
+    let unkeyed = || Request::new(());
+    for (mode, statuses) in [
+        (Unkeyed::Shared, [200, 429]),
+        (Unkeyed::Refuse, [429, 429]),
+        (Unkeyed::Allow, [200, 200]),
+    ] {
+        let layer = RateLimitLayer::new(Quota::per_minute(1)).when_unkeyed(mode);
+        let handle = layer.handle();
+        let mut service = layer.layer(service_fn(hello));
+        for status in statuses {
+            let response = send(&mut service, unkeyed()).await;
+            assert_eq!(response.status(), status, "{mode:?}");
+            if mode == Unkeyed::Refuse {
+                assert!(
+                    response
+                        .extensions()
+                        .get::<RateLimited>()
+                        .unwrap()
+                        .is_unkeyed()
+                );
+                assert_eq!(response.headers()["retry-after"], "60");
+                assert!(text(response).await.contains("does not say which client"));
+            }
+        }
+        assert_eq!(handle.stats().unkeyed, 2);
+        // Who has a key is not concerned.
+        assert_eq!(
+            send(&mut service, request(1)).await.status(),
+            StatusCode::OK
+        );
+    }
+    let mut default = RateLimitLayer::new(Quota::per_minute(1)).layer(service_fn(hello));
+    send(&mut default, unkeyed()).await;
+    assert_eq!(
+        send(&mut default, unkeyed()).await.status(),
+        StatusCode::TOO_MANY_REQUESTS
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn keys_come_from_headers_and_closures() {
+    let name = HeaderName::from_static("x-api-key");
+    let with_key = |key: &'static str| {
+        let mut request = request(1);
+        request
+            .headers_mut()
+            .insert("x-api-key", HeaderValue::from_static(key));
+        request
+    };
+    let mut by_header = RateLimitLayer::new(Quota::per_minute(1))
+        .with_key(ClientHeader::new(name))
+        .layer(service_fn(hello));
+    let mut by_closure = RateLimitLayer::new(Quota::per_minute(1))
+        .key_by(|parts| {
+            parts
+                .headers
+                .get("x-api-key")
+                .map(|key| key.as_bytes().len())
+        })
+        .layer(service_fn(hello));
+    assert_eq!(
+        send(&mut by_header, with_key("a")).await.status(),
+        StatusCode::OK
+    );
+    assert_eq!(
+        send(&mut by_header, with_key("b")).await.status(),
+        StatusCode::OK
+    );
+    assert_eq!(
+        send(&mut by_header, with_key("b")).await.status(),
+        StatusCode::TOO_MANY_REQUESTS
+    );
+    assert_eq!(
+        send(&mut by_closure, with_key("a")).await.status(),
+        StatusCode::OK
+    );
+    assert_eq!(
+        send(&mut by_closure, with_key("bb")).await.status(),
+        StatusCode::OK
+    );
+    assert_eq!(
+        send(&mut by_closure, with_key("c")).await.status(),
+        StatusCode::TOO_MANY_REQUESTS
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_table_forgets_the_least_debtors_and_says_so() {
+    let layer = RateLimitLayer::new(Quota::per_hour(1)).max_clients(8);
+    let handle = layer.handle();
+    assert_eq!(handle.stats().max_clients, 8);
+    let mut service = layer.layer(service_fn(hello));
+    for client in 0..16 {
+        assert_eq!(
+            send(&mut service, request(client)).await.status(),
+            StatusCode::OK
+        );
+    }
+    assert_eq!(handle.stats().evicted_in_debt, 8);
+}
+
+#[tokio::test]
+async fn errors_of_the_service_stay_what_they_are() {
+    let inner = service_fn(async |_: Request<()>| Err::<Response<Full<bytes::Bytes>>, _>("broken"));
+    let service = RateLimitLayer::new(Quota::per_second(1)).layer(inner);
+    assert_eq!(service.oneshot(request(1)).await.unwrap_err(), "broken");
+}
+
+/// The default clock, not tokio's.
+#[test]
+fn real_time_passes_too() {
+    let limiter = RateLimiter::new(Quota::per(1, Duration::from_millis(1)));
+    assert!(limiter.check(&1).is_allowed());
+    let refused = limiter.check(&1);
+    assert!(refused.is_allowed() || refused.wait() <= Duration::from_millis(1));
+    while !limiter.check(&1).is_allowed() {
+        std::hint::spin_loop();
+    }
+}
+
+#[test]
+#[should_panic(expected = "a policy name of \"é\" cannot be used")]
+fn a_name_beyond_ascii_panics() {
+    let _ = RateLimitLayer::new(Quota::per_second(1)).policy_name("é");
+}
+
+#[test]
+#[should_panic(expected = "a table for 0 clients cannot be used")]
+fn a_table_of_nothing_panics() {
+    let _ = RateLimitLayer::new(Quota::per_second(1)).max_clients(0);
+}
+
+/// What servers ask of a layer and its service.
+#[test]
+fn types_fit_servers() {
+    fn fits<L, S>(layer: L)
+    where
+        L: Layer<
+                tower::util::BoxCloneService<Request<()>, Response<Full<bytes::Bytes>>, Infallible>,
+                Service = S,
+            > + Clone
+            + Send
+            + Sync
+            + std::fmt::Debug
+            + 'static,
+        S: Service<Request<()>, Future: Send> + Clone + Send + 'static,
+    {
+        drop(layer);
+    }
+    fits(RateLimitLayer::new(Quota::per_second(1)));
+    fits(RateLimitLayer::new(Quota::per_second(1)).key_by(|_| Some(1)));
+    fits(ratelimit_layer::ConcurrencyLimitLayer::new(1));
+}
