@@ -28,40 +28,55 @@ use crate::{
 #[pin_project]
 pub struct ResponseFuture<S, B, R, F> {
     #[pin]
-    state: State<S, B, F>,
-    settings: Arc<Settings<R>>,
+    state: State<S, B, R, F>,
 }
 
 #[pin_project(project = StateProj)]
-pub(crate) enum State<S, B, F> {
+pub(crate) enum State<S, B, R, F> {
     /// The service has the request.
     Called {
         #[pin]
         future: F,
-        watch: Option<Watch>,
+        watch: Option<Watch<R>>,
     },
     /// Reclaimers are at work to make room; taken when they are done.
-    Waiting(Option<Box<Waiting<S, B>>>),
+    Waiting(Option<Box<Waiting<S, B, R>>>),
     /// There is none.
-    Refused { asked: Asked, why: Overloaded },
+    Refused { reply: Reply<R>, why: Overloaded },
 }
 
-/// How the future learns that the guard ended the body, and whom it then answers.
-pub(crate) struct Watch {
+/// How the future learns that the guard ended the body, and what it then says.
+pub(crate) struct Watch<R> {
     pub(crate) fate: Arc<Fate>,
+    pub(crate) reply: Reply<R>,
+}
+
+/// How a request is refused, and what must be known of it for that.
+pub(crate) struct Reply<R> {
+    pub(crate) rejection: Arc<R>,
     pub(crate) asked: Asked,
 }
 
-pub(crate) struct Waiting<S, B> {
+impl<R> Reply<R> {
+    fn say<B>(&self, why: &Overloaded) -> Response<ResponseBody<B>>
+    where
+        R: Rejection<B>,
+    {
+        self.rejection.respond(&self.asked, why)
+    }
+}
+
+pub(crate) struct Waiting<S, B, R> {
     pub(crate) room: Room,
     /// Ready, as the contract of `Service` wants it.
     pub(crate) service: S,
     pub(crate) incoming: Incoming<B>,
+    pub(crate) settings: Arc<Settings<R>>,
 }
 
 impl<S, B, R, F> ResponseFuture<S, B, R, F> {
-    pub(crate) const fn new(state: State<S, B, F>, settings: Arc<Settings<R>>) -> Self {
-        Self { state, settings }
+    pub(crate) const fn new(state: State<S, B, R, F>) -> Self {
+        Self { state }
     }
 }
 
@@ -79,26 +94,25 @@ where
                 StateProj::Called { future, watch } => {
                     let result = ready!(future.poll(cx));
                     // A handler that swallowed the error of its body did not see the whole request.
-                    let ended = watch
-                        .as_ref()
-                        .and_then(|watch| Some((watch.fate.ended.get()?, &watch.asked)));
-                    return Poll::Ready(match ended {
-                        Some((why, asked)) => Ok(this.settings.rejection.respond(asked, why)),
-                        None => result.map(|response| response.map(ResponseBody::passed)),
-                    });
+                    if let Some(Watch { fate, reply }) = watch
+                        && let Some(why) = fate.ended.get()
+                    {
+                        return Poll::Ready(Ok(reply.say(why)));
+                    }
+                    return Poll::Ready(result.map(|response| response.map(ResponseBody::passed)));
                 }
-                StateProj::Refused { asked, why } => {
-                    return Poll::Ready(Ok(this.settings.rejection.respond(asked, why)));
-                }
+                StateProj::Refused { reply, why } => return Poll::Ready(Ok(reply.say(why))),
                 StateProj::Waiting(waiting) => {
                     let room = &mut waiting.as_mut().expect("replaced when done").room;
                     let verdict = ready!(room.as_mut().poll(cx));
+                    let waiting = waiting.take().expect("polled just now");
                     let Waiting {
                         mut service,
                         incoming,
+                        settings,
                         ..
-                    } = *waiting.take().expect("polled just now");
-                    this.settings.carry_out(verdict, &mut service, incoming)
+                    } = *waiting;
+                    settings.carry_out(verdict, &mut service, incoming)
                 }
             };
             this.state.set(next);

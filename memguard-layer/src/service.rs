@@ -14,7 +14,7 @@ use tower_service::Service;
 use crate::{
     BoxError, Overloaded, OverloadedKind, ProblemDetails, Rejection, RequestBody, Reservation,
     ResponseBody, ResponseFuture,
-    future::{State, Waiting, Watch},
+    future::{Reply, State, Waiting, Watch},
     guard::Guard,
     length::Need,
     reclaim::make_room,
@@ -39,29 +39,33 @@ impl<R> Settings<R> {
         verdict: Result<Option<Reservation>, Overloaded>,
         service: &mut S,
         Incoming { parts, body, need }: Incoming<B>,
-    ) -> State<S, B, S::Future>
+    ) -> State<S, B, R, S::Future>
     where
         S: Service<Request<RequestBody<B>>, Response = Response<ResB>>,
         R: Rejection<ResB>,
     {
+        let reply = |parts: &Parts| Reply {
+            rejection: Arc::clone(&self.rejection),
+            asked: Asked::by(parts, need != Need::Nothing, R::KEEPS_PARTS),
+        };
         let (body, watch) = match verdict {
-            Err(why) => {
-                self.guard.count_rejected();
-                return State::Refused {
-                    asked: Asked::by(&parts, need != Need::Nothing, R::KEEPS_PARTS),
-                    why,
-                };
-            }
             Ok(None) => (RequestBody::unmetered(body), None),
             Ok(Some(reservation)) => {
                 let fate = Arc::new(Fate::default());
-                let asked = Asked::by(&parts, true, R::KEEPS_PARTS);
                 let whole = matches!(need, Need::Whole(_));
                 let meter = Meter::new(reservation, whole, self.factor, Arc::clone(&fate));
+                let reply = reply(&parts);
                 (
                     RequestBody::metered(body, meter),
-                    Some(Watch { fate, asked }),
+                    Some(Watch { fate, reply }),
                 )
+            }
+            Err(why) => {
+                self.guard.count_rejected();
+                return State::Refused {
+                    reply: reply(&parts),
+                    why,
+                };
             }
         };
         State::Called {
@@ -164,38 +168,41 @@ where
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
         let (parts, body) = request.into_parts();
-        let settings = &*self.settings;
-        let exempt = settings
-            .exempt
-            .as_ref()
-            .is_some_and(|exempt| exempt(&parts));
-        let need = if exempt {
-            Need::Nothing
-        } else {
-            Need::of(&parts.headers, &body, settings.factor)
+        let settings = &self.settings;
+        let (need, verdict) = match &settings.exempt {
+            Some(exempt) if exempt(&parts) => (Need::Nothing, Ok(None)),
+            _ => {
+                let need = Need::of(&parts.headers, &body, settings.factor);
+                (need, settings.guard.admit(need))
+            }
         };
+        // Most requests end here: a call with nothing to watch.
+        if let Ok(None) = verdict {
+            let request = Request::from_parts(parts, RequestBody::unmetered(body));
+            let future = self.inner.call(request);
+            return ResponseFuture::new(State::Called {
+                future,
+                watch: None,
+            });
+        }
         let incoming = Incoming { parts, body, need };
-        let verdict = if exempt {
-            Ok(None)
-        } else {
-            settings.guard.admit(need)
-        };
         let room = match &verdict {
             Err(why) if why.kind == OverloadedKind::NoRoom => make_room(&settings.guard, need),
             _ => None,
         };
-        let state = match room {
+        ResponseFuture::new(match room {
             None => settings.carry_out(verdict, &mut self.inner, incoming),
             Some(room) => {
                 let spare = self.inner.clone();
                 let service = mem::replace(&mut self.inner, spare);
+                let settings = Arc::clone(settings);
                 State::Waiting(Some(Box::new(Waiting {
                     room,
                     service,
                     incoming,
+                    settings,
                 })))
             }
-        };
-        ResponseFuture::new(state, Arc::clone(&self.settings))
+        })
     }
 }

@@ -19,6 +19,7 @@ use loom::{
 };
 
 const BUDGET: u64 = 10;
+const _: () = assert!(BUDGET <= LARGEST);
 
 struct Process {
     budget: Budget,
@@ -27,7 +28,6 @@ struct Process {
 
 impl Process {
     fn new(heap: u64) -> Arc<Self> {
-        assert!(BUDGET <= LARGEST);
         Arc::new(Self {
             budget: Budget::new(BUDGET),
             heap: AtomicU64::new(heap),

@@ -120,14 +120,14 @@ pub(crate) fn get() -> Request<Upload> {
 }
 
 /// Hands the metered body out as the body of its response.
-pub(crate) fn echo<B: Body<Data = Bytes>>() -> impl Service<
+pub(crate) fn echo<B>() -> impl Service<
     Request<RequestBody<B>>,
     Response = Response<RequestBody<B>>,
     Error = Infallible,
     Future: Send,
 > + Clone
 where
-    B: Send + 'static,
+    B: Body<Data = Bytes> + Send + 'static,
 {
     service_fn(|request: Request<RequestBody<B>>| async {
         Ok::<_, Infallible>(Response::new(request.into_body()))
