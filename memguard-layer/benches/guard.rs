@@ -67,7 +67,7 @@ fn main() {
         }]);
         let (more, ratio) = (counted - bare, counted / bare);
         println!(
-            "| {threads} threads | {bare:.1} ns | {counted:.1} ns | {more:.1} ns | {ratio:.2} |"
+            "| threads: {threads} | {bare:.1} ns | {counted:.1} ns | {more:.1} ns | {ratio:.2} |"
         );
     }
     let [read] = interleave([&mut || {

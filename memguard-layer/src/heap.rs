@@ -54,7 +54,8 @@ thread_local! {
 ///
 /// Over another allocator: `static HEAP: Heap<Jemalloc> = Heap::with(Jemalloc);`. The counters belong to the process;
 /// several `Heap`s count into the same total. What is counted is what was asked for, without the allocator's rounding
-/// and without memory it keeps for later.
+/// and without memory it keeps for later. The target must have native thread-locals, as Linux, macOS and Windows (MSVC)
+/// have: elsewhere the standard library allocates them, which would ask this allocator while it answers.
 pub struct Heap<A = System> {
     inner: A,
 }

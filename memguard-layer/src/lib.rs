@@ -103,3 +103,8 @@ pub use self::{
 
 /// Any error, as the bodies of axum, hyper and tonic carry it.
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+/// Compiles the README's example.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
