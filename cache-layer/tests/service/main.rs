@@ -3,4 +3,5 @@
 mod fills;
 mod reuse;
 mod room;
+mod stress;
 mod support;
