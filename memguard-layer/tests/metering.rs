@@ -282,3 +282,27 @@ async fn a_dropped_future_gives_back_what_it_held() {
         assert_eq!(handle.reserved(), 0);
     }
 }
+
+#[tokio::test]
+async fn the_last_frame_ends_the_promise_for_more() {
+    let (layer, _heap) = guard(1000);
+    let handle = layer.handle();
+    let (feed, body) = upload(Some(10));
+    let mut overstated = request(body);
+    overstated
+        .headers_mut()
+        .insert("content-length", 100.into());
+    let mut body = layer
+        .layer(echo())
+        .oneshot(overstated)
+        .await
+        .unwrap()
+        .into_body();
+    assert_eq!(handle.reserved(), 200, "what its head says");
+    feed.data(10);
+    let frame = body.frame().await.unwrap().unwrap();
+    assert!(http_body::Body::is_end_stream(&body));
+    assert_eq!(handle.reserved(), 10, "nothing more will come");
+    drop((frame, body));
+    assert_eq!(handle.reserved(), 0);
+}
