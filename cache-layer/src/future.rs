@@ -2,8 +2,7 @@
 
 use crate::body::ResponseBody;
 use crate::cache_status::Outcome;
-use crate::key::Key;
-use crate::shared::Shared;
+use crate::shared::{Shared, Write};
 use http::Response;
 use pin_project::pin_project;
 use std::fmt;
@@ -43,7 +42,7 @@ pub(crate) type MissFuture<R, E> =
 pub(crate) struct After {
     pub(crate) outcome: Outcome,
     /// Boxed: a write's key must not make each hit's future larger.
-    pub(crate) invalidate: Option<Box<Key>>,
+    pub(crate) write: Option<Box<Write>>,
 }
 
 impl<F, R, E> ResponseFuture<F, R, E> {
@@ -83,10 +82,10 @@ where
                 let mut response = ready!(response.poll(cx))?;
                 let status = response.status();
                 // RFC 9111 section 4.4: a non-error answer to an unsafe method.
-                if let Some(key) = &after.invalidate
+                if let Some(write) = &after.write
                     && (status.is_success() || status.is_redirection())
                 {
-                    shared.invalidate(key);
+                    shared.written(write, response.headers());
                 }
                 shared
                     .settings

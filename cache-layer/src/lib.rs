@@ -46,7 +46,8 @@
 //!
 //! Other methods; requests with content, `Range`, `Upgrade`, `If-Match` or `If-Unmodified-Since`;
 //! targets over 8 KiB; requests with no, two, unusable or contradicting hosts. Unsafe methods
-//! invalidate their target if they succeed (section 4.4).
+//! invalidate their target if they succeed (section 4.4), and what `Location` and `Content-Location`
+//! name of the same origin.
 //!
 //! # Keys
 //!

@@ -3,14 +3,13 @@
 use crate::body::{RequestBody, ResponseBody};
 use crate::cache_status::Outcome;
 use crate::future::{After, ResponseFuture};
-use crate::key::Key;
 use crate::look::Look;
 use crate::miss::Miss;
 use crate::request::Facts;
 use crate::rfc9111::directives::RequestDirectives;
 use crate::rfc9111::reuse::Forward;
 use crate::rfc9111::storable::Asked;
-use crate::shared::Shared;
+use crate::shared::{Shared, Write};
 use bytes::Bytes;
 use http::{HeaderValue, Method, Request, Response, StatusCode, header, request};
 use http_body::Body;
@@ -96,18 +95,18 @@ where
                 (
                     After {
                         outcome: Outcome::Forwarded(forward),
-                        invalidate: None,
+                        write: None,
                     },
                     parts,
                 )
             }
-            Plan::Write(key) => {
+            Plan::Write(write) => {
                 shared.counters.writes.count();
                 let outcome = Outcome::Forwarded(Forward::Method);
                 (
                     After {
                         outcome,
-                        invalidate: Some(key),
+                        write: Some(write),
                     },
                     parts,
                 )
@@ -126,7 +125,7 @@ where
                     (
                         After {
                             outcome: Outcome::Forwarded(forward),
-                            invalidate: None,
+                            write: None,
                         },
                         parts,
                     )
@@ -160,7 +159,7 @@ enum Plan {
     /// Pass it on; the cache has no part in it.
     Forward(Forward),
     /// Pass it on; what it succeeds at invalidates the target.
-    Write(Box<Key>),
+    Write(Box<Write>),
     /// Look into the store.
     Look(Look),
 }
@@ -174,7 +173,9 @@ fn plan<B: Body>(shared: &Shared, parts: &request::Parts, body: &B) -> Plan {
     let facts = Facts::read(&parts.headers);
     match shared.key(target_uri(parts), &facts, &parts.headers) {
         // RFC 9111 section 4.4: an unsafe method, or one we do not know, invalidates.
-        Ok(key) if !read || facts.method_override => Plan::Write(Box::new(key)),
+        Ok(key) if !read || facts.method_override => {
+            Plan::Write(Box::new(Write::new(key, target_uri(parts), facts.host)))
+        }
         Ok(key) if !facts.not_ours && body.is_end_stream() => Plan::Look(Look {
             key,
             wants: if facts.directives {

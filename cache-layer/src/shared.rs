@@ -2,12 +2,14 @@
 
 use crate::cache_status::CacheStatus;
 use crate::fill::Fills;
-use crate::key::{Key, Secret, Unkeyable};
+use crate::key::{self, Key, Secret, Unkeyable};
 use crate::request::Facts;
+use crate::rfc9111::invalidation::also_invalidated;
 use crate::rfc9111::storable::Limits;
 use crate::stats::{CacheStats, Counters};
 use crate::store::{Eviction, Invalidations, Marks, MemoryStore, Stored};
-use http::{HeaderMap, Uri};
+use http::uri::{Authority, Scheme};
+use http::{HeaderMap, HeaderValue, Uri};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -51,6 +53,27 @@ pub(crate) struct Shared {
     start: Instant,
     /// Milliseconds after `start` from which on the dead are swept out again.
     next_sweep: AtomicU64,
+}
+
+/// An unsafe request on its way.
+pub(crate) struct Write {
+    pub(crate) key: Key,
+    /// Its target as an absolute URI, if it makes one.
+    pub(crate) target: Option<Uri>,
+}
+
+impl Write {
+    pub(crate) fn new(key: Key, uri: &Uri, host: Option<&HeaderValue>) -> Self {
+        let mut parts = uri.clone().into_parts();
+        parts.scheme.get_or_insert(Scheme::HTTP);
+        if parts.authority.is_none() {
+            parts.authority = host.and_then(|host| Authority::try_from(host.as_bytes()).ok());
+        }
+        Self {
+            key,
+            target: Uri::from_parts(parts).ok(),
+        }
+    }
 }
 
 /// How often the dead are swept out, while there are misses.
@@ -104,6 +127,19 @@ impl Shared {
         self.invalidations.target(key);
         // Invalid already; this only gives the memory back.
         self.store.remove(key);
+    }
+
+    /// What a write that succeeded makes doubtful.
+    pub(crate) fn written(&self, write: &Write, response: &HeaderMap) {
+        self.invalidate(&write.key);
+        let Some(target) = &write.target else { return };
+        let scheme = target.scheme().unwrap_or(&Scheme::HTTP);
+        let same_host = |one: &Authority, other: &Authority| key::same_host(scheme, one, other);
+        for uri in also_invalidated(target, response, same_host) {
+            if let Ok(key) = self.uri_key(&uri) {
+                self.invalidate(&key);
+            }
+        }
     }
 
     pub(crate) fn clear(&self) {

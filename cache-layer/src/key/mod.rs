@@ -12,7 +12,10 @@ mod parts;
 
 use crate::request::{Facts, is_target_override};
 use crate::rfc9111::directives::{elements, split_unquoted};
-use http::{HeaderMap, HeaderValue, Uri, uri::Scheme};
+use http::{
+    HeaderMap, HeaderValue, Uri,
+    uri::{Authority, Scheme},
+};
 use parts::Parts;
 use siphasher::sip128::{Hasher128, SipHasher13};
 use std::hash::Hasher;
@@ -110,7 +113,9 @@ fn request_host<'a>(uri: &'a Uri, facts: &Facts<'a>) -> Result<&'a [u8], Unkeyab
         .map(|authority| authority.as_str().as_bytes());
     match (authority, line) {
         // Two hosts in one request: whom the service believes is not ours to guess.
-        (Some(one), Some(other)) if one != other && !host::same(one, other, default_port(uri))? => {
+        (Some(one), Some(other))
+            if one != other && !host::same(one, other, default_port(scheme(uri)))? =>
+        {
             Err(Unkeyable::Host)
         }
         (Some(host), _) | (None, Some(host)) => Ok(host),
@@ -118,16 +123,18 @@ fn request_host<'a>(uri: &'a Uri, facts: &Facts<'a>) -> Result<&'a [u8], Unkeyab
     }
 }
 
+/// Whether two authorities of one scheme name the same host and port.
+pub(crate) fn same_host(scheme: &Scheme, one: &Authority, other: &Authority) -> bool {
+    let (one, other) = (one.as_str().as_bytes(), other.as_str().as_bytes());
+    host::same(one, other, default_port(scheme)).unwrap_or(false)
+}
+
 fn scheme(uri: &Uri) -> &Scheme {
     uri.scheme().unwrap_or(&Scheme::HTTP)
 }
 
-fn default_port(uri: &Uri) -> u16 {
-    if *scheme(uri) == Scheme::HTTPS {
-        443
-    } else {
-        80
-    }
+fn default_port(scheme: &Scheme) -> u16 {
+    if *scheme == Scheme::HTTPS { 443 } else { 80 }
 }
 
 /// Five lengths, then the five parts.
@@ -136,13 +143,14 @@ fn target_parts(namespace: &[u8], uri: &Uri, host: &[u8]) -> Result<Parts, Unkey
     if path.len() + query.map_or(0, <[u8]>::len) > MAX_TARGET {
         return Err(Unkeyable::TargetTooLong);
     }
+    let port = default_port(scheme(uri));
     let scheme = scheme(uri).as_str().as_bytes();
     let mut parts = Parts::new();
     parts.push(&[0; 20]);
     parts.push(namespace);
     parts.push(scheme);
     let before_host = parts.len();
-    host::push(&mut parts, host, default_port(uri))?;
+    host::push(&mut parts, host, port)?;
     let host_length = parts.len() - before_host;
     parts.push(path);
     parts.push(query.unwrap_or_default());

@@ -7,12 +7,14 @@
 //! | [`storable`] | may this answer be stored (section 3)? |
 //! | [`reuse`] | may this stored answer serve that request (section 4)? |
 //! | [`vary`] | were the nominated request fields the same (section 4.1)? |
+//! | [`invalidation`] | what does a write invalidate (section 4.4)? |
 //! | [`precondition`] | would the client rather have a 304 (section 4.3.2)? |
 //! | [`fields`] | which fields are kept (section 3.1)? |
 
 pub(crate) mod directives;
 pub(crate) mod fields;
 pub(crate) mod freshness;
+pub(crate) mod invalidation;
 pub(crate) mod precondition;
 pub(crate) mod reuse;
 pub(crate) mod storable;

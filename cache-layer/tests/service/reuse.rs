@@ -278,6 +278,36 @@ async fn unsafe_methods_invalidate_when_they_succeed() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn writes_invalidate_what_they_name_of_their_own_origin() {
+    for (field, value, gone) in [
+        ("location", "/other", true),
+        ("content-location", "http://A:80/other", true),
+        ("location", "http://b/other", false),
+    ] {
+        let origin = Origin::new(move |_, request| match request.method().as_str() {
+            "POST" => answer(&[(field, value)], ""),
+            _ => answer(&[FRESH], "x"),
+        });
+        let (cache, _) = cached(&origin);
+        let host = |method, uri| request(method, uri, &[("host", "a")]);
+        ask(&cache, host("GET", "/other")).await;
+        ask(&cache, request("GET", "http://b/other", &[])).await;
+        ask(&cache, host("POST", "/x")).await;
+        assert_eq!(
+            ask(&cache, host("GET", "/other")).await.cache() == "hit",
+            !gone,
+            "{value}"
+        );
+        assert_eq!(
+            ask(&cache, request("GET", "http://b/other", &[]))
+                .await
+                .cache(),
+            "hit"
+        );
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_clients_directives() {
     let origin = Origin::new(|_, _| answer(&[FRESH], "x"));
     let (cache, handle) = cached(&origin);
