@@ -28,13 +28,16 @@ impl Clock {
     pub(crate) fn now(&self) -> u64 {
         let elapsed = match self {
             Self::Counter { clock, origin } => clock.delta_as_nanos(*origin, clock.raw()),
-            Self::Tokio { origin } => {
-                let elapsed = Instant::now().duration_since(*origin);
-                u64::try_from(elapsed.as_nanos()).unwrap_or(u64::MAX)
-            }
+            Self::Tokio { origin } => since(*origin),
         };
         elapsed.saturating_add(1)
     }
+}
+
+#[cold]
+fn since(origin: Instant) -> u64 {
+    let elapsed = Instant::now().duration_since(origin);
+    u64::try_from(elapsed.as_nanos()).unwrap_or(u64::MAX)
 }
 
 /// tokio has no question for this. A running clock shows another time after ten microseconds on

@@ -60,3 +60,8 @@ pub use quota::Quota;
 pub use rate::{RateLimit, RateLimitHandle, RateLimitLayer, RateLimitStats, RateLimited};
 pub use rejection::{Rejection, Standard};
 pub use rules::Unkeyed;
+
+/// The README's example is compiled too.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -31,7 +31,8 @@ pub enum Hold {
 /// ([`hold_until`](Self::hold_until) changes that), or until its future is dropped, fails or panics.
 /// Nothing waits: a request beyond the limit is refused at once, with a 429 and problem+json or
 /// `RESOURCE_EXHAUSTED` to gRPC, and holds nothing. All services made by one layer and by its clones
-/// share the counts, which take memory for requests in flight only.
+/// share the counts, which take memory for requests in flight only. An upgrade (WebSocket) is over
+/// with its head, whose body is empty: what follows is not limited here.
 ///
 /// # Examples
 ///

@@ -239,6 +239,7 @@ impl Set {
 
     /// Brings a newcomer in. `None`: somebody else was faster, look again.
     #[cold]
+    #[inline(never)]
     fn insert(&self, question: Question, evicted_in_debt: &mut bool) -> Option<Verdict> {
         let fresh = question.verdict(0);
         if fresh.tat.is_none() {
@@ -269,6 +270,7 @@ impl Set {
     /// Settles a published slot with its client's first charge, unless the client has another one.
     /// `None`: it has, or somebody else was faster; look again.
     #[cold]
+    #[inline(never)]
     fn settle(&self, slot: usize, published: Word, question: Question) -> Option<Verdict> {
         for other in (0..WAYS).filter(|other| *other != slot) {
             let word = self.word(other);

@@ -354,7 +354,7 @@ fn no_request_at_all_panics() {
 // --- Random schedules ---------------------------------------------------------------------------
 
 /// What may happen next.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Copy)]
 enum Step {
     Call(u8),
     Poll(usize),

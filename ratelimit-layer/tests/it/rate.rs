@@ -6,8 +6,9 @@ use http_body::Body as _;
 use http_body_util::Full;
 use ratelimit_layer::{ClientHeader, Quota, RateLimitLayer, RateLimited, RateLimiter, Unkeyed};
 use std::convert::Infallible;
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::time::Duration;
-use tokio::time::advance;
+use tokio::time::{Instant, advance};
 use tower::{Layer, Service, ServiceExt, service_fn};
 
 #[tokio::test(start_paused = true)]
@@ -364,6 +365,32 @@ fn real_time_passes_too() {
     while !limiter.check(&1).is_allowed() {
         std::hint::spin_loop();
     }
+}
+
+/// Two threads ask as fast as they can, on the default clock: never more than the quota gives, and
+/// no less than a scheduler that takes a thread away now and then leaves.
+#[test]
+fn a_hammer_gets_what_the_quota_gives() {
+    let limiter = RateLimiter::new(Quota::per_second(10_000).burst(1_000));
+    let allowed = AtomicU32::new(0);
+    let began = Instant::now();
+    std::thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                while began.elapsed() < Duration::from_millis(500) {
+                    for _ in 0..100 {
+                        allowed.fetch_add(u32::from(limiter.check("one").is_allowed()), Relaxed);
+                    }
+                }
+            });
+        }
+    });
+    let bound = 1_000.0 + 10_000.0 * began.elapsed().as_secs_f64();
+    let allowed = f64::from(allowed.into_inner());
+    assert!(
+        allowed <= bound * 1.001 && allowed >= 0.95 * (1_000.0 + 5_000.0),
+        "{allowed} of {bound}"
+    );
 }
 
 #[test]
