@@ -23,6 +23,8 @@ pub(crate) enum Outcome {
     Forwarded(Forward),
     /// Forwarded, and its answer goes into the store.
     Stored(Forward),
+    /// Forwarded as a question, to which the origin said that what is stored still holds.
+    Validated(Forward),
     /// Answered by another request's trip to the origin.
     Collapsed(Forward),
 }
@@ -37,11 +39,16 @@ impl CacheStatus {
 
     /// Replaces our member, which is the last one, in a stored header section.
     pub(crate) fn replace(self, headers: &mut HeaderMap, outcome: Outcome) {
+        self.remove(headers);
+        self.append(headers, outcome);
+    }
+
+    /// Removes our member, which is the last one, from a stored header section.
+    pub(crate) fn remove(self, headers: &mut HeaderMap) {
         if self == Self::On {
             let mut all: Vec<HeaderValue> = headers.get_all(FIELD).iter().cloned().collect();
             all.pop();
             headers.remove(FIELD);
-            all.push(member(outcome));
             for value in all {
                 headers.append(FIELD, value);
             }
@@ -67,6 +74,7 @@ fn member(outcome: Outcome) -> HeaderValue {
         Outcome::Hit => "cache-layer; hit",
         Outcome::Forwarded(forward) => forwarded!(forward, ""),
         Outcome::Stored(forward) => forwarded!(forward, "; stored"),
+        Outcome::Validated(forward) => forwarded!(forward, "; fwd-status=304; stored"),
         Outcome::Collapsed(forward) => forwarded!(forward, "; collapsed"),
     })
 }

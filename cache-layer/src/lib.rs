@@ -31,6 +31,10 @@
 //! [`default_ttl`](CacheLayer::default_ttl) says it. They answer later GET and HEAD requests for the
 //! same URI whose `Vary` fields are the same.
 //!
+//! What is not fresh any more and has an `ETag` or a `Last-Modified` is asked about before it is
+//! fetched anew (section 4.3); what the service confirms with a 304 is fresh again under the fields of
+//! the 304. A client's own `If-None-Match` and `If-Modified-Since` are answered from the store.
+//!
 //! # What never is
 //!
 //! - `no-store`, `private` and `no-cache` answers, answers with `Set-Cookie`, statuses 206, 304, 428,

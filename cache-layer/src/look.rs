@@ -6,9 +6,11 @@ use crate::rfc9111::directives::RequestDirectives;
 use crate::rfc9111::precondition::{not_modified, strip_representation};
 use crate::rfc9111::reuse::{Forward, reusable};
 use crate::rfc9111::storable::Asked;
+use crate::rfc9111::validation::has_validator;
 use crate::shared::Shared;
-use crate::store::{Head, Resource};
+use crate::store::{Head, Resource, Stored};
 use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
+use std::sync::Arc;
 use tokio::time::Instant;
 
 /// A request that the store may answer.
@@ -29,6 +31,22 @@ impl Look {
     ) -> Result<Response<ResponseBody<R>>, Forward> {
         let resource = shared.store.get(&self.key).ok_or(Forward::UriMiss)?;
         self.answer(shared, &resource, request, Instant::now())
+    }
+
+    /// What is stored for such a request and could be confirmed by its origin; not for a request
+    /// with conditions of its own, which go their own way.
+    pub(crate) fn stale(&self, shared: &Shared, request: &HeaderMap) -> Option<Arc<Stored>> {
+        let own = [header::IF_NONE_MATCH, header::IF_MODIFIED_SINCE];
+        if own.iter().any(|name| request.contains_key(name)) {
+            return None;
+        }
+        let resource = shared.store.get_again(&self.key)?;
+        let stored = resource.select(request)?;
+        let head = &stored.head;
+        (has_validator(head.headers())
+            && head.allows(self.asked)
+            && shared.invalidations.valid(&self.key, head.number))
+        .then(|| Arc::clone(stored))
     }
 
     /// The stored answer, if it may be used without asking the origin; else why not.

@@ -1,7 +1,7 @@
 //! The way of a request that the store cannot answer: join a fill, lead one, or go alone.
 
 use crate::body::{RequestBody, ResponseBody};
-use crate::cache_status::Outcome;
+use crate::cache_status::{CacheStatus, Outcome};
 use crate::fill::{Answer, Headline, Job, Joined, Lead, Newcomer, Seat};
 use crate::look::{Look, not_modified_response};
 use crate::rfc9111::precondition::{not_modified, strip_conditions};
@@ -32,7 +32,7 @@ impl<S> Miss<S> {
         mut parts: request::Parts,
     ) -> Result<Response<ResponseBody<R>>, S::Error>
     where
-        S: Service<Request<RequestBody<B>>, Response = Response<R>> + Send + 'static,
+        S: Service<Request<RequestBody<B>>, Response = Response<R>> + Clone + Send + 'static,
         S::Future: Send + 'static,
         S::Error: Send + 'static,
         B: Send + 'static,
@@ -120,7 +120,7 @@ impl<S> Miss<S> {
         seat: Seat,
     ) -> Result<Response<ResponseBody<R>>, S::Error>
     where
-        S: Service<Request<RequestBody<B>>, Response = Response<R>> + Send + 'static,
+        S: Service<Request<RequestBody<B>>, Response = Response<R>> + Clone + Send + 'static,
         S::Future: Send + 'static,
         S::Error: Send + 'static,
         B: Send + 'static,
@@ -135,12 +135,14 @@ impl<S> Miss<S> {
         shared.counters.misses.count();
         let show = shared.settings.cache_status;
         let (sender, receiver) = oneshot::channel();
+        let stale = look.stale(&shared, &parts.headers);
         let job = Job {
             shared,
             service,
-            request: Request::from_parts(parts, RequestBody::empty()),
+            request: parts,
             asked: look.asked,
             lead,
+            stale,
         };
         let task = tokio::spawn(job.run(sender));
         match receiver.await {
@@ -148,10 +150,18 @@ impl<S> Miss<S> {
                 show.append(response.headers_mut(), Outcome::Forwarded(forward));
                 Ok(response.map(ResponseBody::own))
             }
+            Ok(Ok(Answer::Confirmed(head))) => {
+                let outcome = Outcome::Validated(forward);
+                Ok(from_head(show, outcome, &conditions, &head, seat))
+            }
+            Ok(Ok(Answer::ConfirmedOnce(mut response, stored))) => {
+                show.append(response.headers_mut(), Outcome::Forwarded(forward));
+                let body = ResponseBody::whole(stored.body.clone(), stored.trailers.clone());
+                Ok(response.map(|()| body))
+            }
             Ok(Ok(Answer::Shared(_, head))) if unmodified(&conditions, &head) => {
-                let mut response = not_modified_response(&head, Instant::now());
-                show.replace(response.headers_mut(), Outcome::Stored(forward));
-                Ok(response)
+                let outcome = Outcome::Stored(forward);
+                Ok(from_head(show, outcome, &conditions, &head, seat))
             }
             Ok(Ok(Answer::Shared(mut parts, head))) => {
                 show.append(&mut parts.headers, Outcome::Stored(forward));
@@ -177,19 +187,27 @@ impl<S> Miss<S> {
         seat: Seat,
     ) -> Response<ResponseBody<R>> {
         self.shared.counters.collapsed.count();
-        let now = Instant::now();
-        let mut response = if unmodified(request, head) {
-            not_modified_response(head, now)
-        } else {
-            head.response(now, ResponseBody::shared(seat, head.length))
-        };
-        let outcome = Outcome::Collapsed(self.forward);
-        self.shared
-            .settings
-            .cache_status
-            .replace(response.headers_mut(), outcome);
-        response
+        let show = self.shared.settings.cache_status;
+        from_head(show, Outcome::Collapsed(self.forward), request, head, seat)
     }
+}
+
+/// The answer as stored, or the 304 that these conditions ask for.
+fn from_head<R>(
+    show: CacheStatus,
+    outcome: Outcome,
+    conditions: &HeaderMap,
+    head: &Head,
+    seat: Seat,
+) -> Response<ResponseBody<R>> {
+    let now = Instant::now();
+    let mut response = if unmodified(conditions, head) {
+        not_modified_response(head, now)
+    } else {
+        head.response(now, ResponseBody::shared(seat, head.length))
+    };
+    show.replace(response.headers_mut(), outcome);
+    response
 }
 
 fn unmodified(conditions: &HeaderMap, head: &Head) -> bool {

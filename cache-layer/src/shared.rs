@@ -153,7 +153,11 @@ impl Shared {
         let before = ledger.bytes();
         // Counted by weight, not by the ledger: what readers still hold must not cost others their
         // place.
-        let mut gone = self.sweep(bytes);
+        let now = Instant::now();
+        let stands = |number| self.invalidations.valid_for_any(number);
+        let mut gone = self
+            .store
+            .sweep(bytes, |resource| resource.is_stale(now, stands));
         if gone < bytes {
             gone += self.store.squeeze(bytes - gone);
         }
@@ -161,11 +165,11 @@ impl Shared {
         before.saturating_sub(ledger.bytes())
     }
 
-    fn sweep(&self, bytes: u64) -> u64 {
+    fn sweep(&self) {
         let now = Instant::now();
         let stands = |number| self.invalidations.valid_for_any(number);
         self.store
-            .sweep(bytes, |resource| resource.is_dead(now, stands))
+            .sweep(u64::MAX, |resource| resource.is_dead(now, stands));
     }
 
     /// Called on misses: sweeps the dead out now and then, off the async workers.
@@ -182,7 +186,7 @@ impl Shared {
             let shared = Arc::downgrade(self);
             tokio::task::spawn_blocking(move || {
                 if let Some(shared) = shared.upgrade() {
-                    shared.sweep(u64::MAX);
+                    shared.sweep();
                 }
             });
         }

@@ -6,6 +6,7 @@
 //!    [`Fills`] and spawns a task that owns the request to the origin. Requests for the same key
 //!    that come now take a [`Seat`] at that fill and wait for its head. The leader has a seat too
 //!    and is a reader like the others: it may leave, and the fill goes on.
+//!    Where something stale is stored, it asks whether that still holds before it asks for the whole.
 //! 2. **Judged.** The origin's head arrives. Before any follower may see it, the rules decide. If
 //!    the answer may be shared, its head is *published* and everyone reads on. If not, the
 //!    followers are *released* at once, each to the origin by itself; the answer goes to the leader
@@ -28,6 +29,8 @@
 //! and is dropped after that, and the request to the origin with it. A fill that nobody could join
 //! (credentials, a `no-cache`, a marked key) is its leader's own errand and ends when he leaves.
 
+mod body;
+mod judge;
 mod seat;
 mod table;
 mod task;

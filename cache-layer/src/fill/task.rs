@@ -1,63 +1,67 @@
-//! The task behind a fill: asks the origin, judges the head, reads the body, stores the whole.
+//! The task behind a fill: asks the origin, has the head judged and the body read.
 
+use super::body::{read, store};
+use super::judge::{Received, judge};
 use super::table::Lead;
-use crate::rfc9111::storable::{self, Asked, Refusal, Storable, content_length};
-use crate::rfc9111::vary::Selection;
-use crate::rfc9111::{fields, freshness};
+use crate::body::RequestBody;
+use crate::rfc9111::storable::Asked;
+use crate::rfc9111::validation;
 use crate::shared::Shared;
-use crate::store::{ADDED_FIELDS, Facts, Head, Stored};
-use bytes::{Bytes, BytesMut};
-use http::{HeaderMap, HeaderValue, Request, Response, header, response};
+use crate::store::{Head, Stored};
+use bytes::Bytes;
+use http::{HeaderMap, Request, Response, StatusCode, request, response};
 use http_body::Body;
-use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::time::SystemTime;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 use tower::ServiceExt;
 use tower_service::Service;
 
-/// How far a body that is not kept is read ahead of its slowest reader, in bytes, while there is room.
-const WINDOW: u64 = 64 * 1024;
-
 /// All that a fill needs to go on by itself.
-pub(crate) struct Job<S, R> {
+pub(crate) struct Job<S> {
     pub(crate) shared: Arc<Shared>,
     pub(crate) service: S,
-    pub(crate) request: Request<R>,
+    /// Of a request without content.
+    pub(crate) request: request::Parts,
     pub(crate) asked: Asked,
     pub(crate) lead: Lead,
+    /// What the origin is asked about before it is asked for the whole.
+    pub(crate) stale: Option<Arc<Stored>>,
 }
 
 /// What the leader gets.
-pub(crate) enum Answer<B> {
+pub(crate) enum Answer<R> {
     /// Its own head as the origin sent it; the body is read from its seat.
     Shared(response::Parts, Arc<Head>),
+    /// What was stored still holds, under a new head; the body is read from its seat.
+    Confirmed(Arc<Head>),
+    /// What was stored still holds, but may not be kept or shared any more.
+    ConfirmedOnce(Response<()>, Arc<Stored>),
     /// An answer that nobody else may have.
-    Own(Response<B>),
+    Own(Response<R>),
 }
 
-impl<S, R, B> Job<S, R>
-where
-    S: Service<Request<R>, Response = Response<B>>,
-    B: Body<Data = Bytes>,
-{
+type Leader<R, E> = oneshot::Sender<Result<Answer<R>, E>>;
+
+impl<S> Job<S> {
     /// Runs to the end of the body, or until nobody cares for it any more.
-    pub(crate) async fn run(self, leader: oneshot::Sender<Result<Answer<B>, S::Error>>) {
+    pub(crate) async fn run<B, R>(self, leader: Leader<R, S::Error>)
+    where
+        S: Service<Request<RequestBody<B>>, Response = Response<R>> + Clone,
+        R: Body<Data = Bytes>,
+    {
         let fill = Arc::clone(&self.lead.fill);
-        let patience = self
-            .lead
-            .joinable
-            .then_some(self.shared.settings.fill_timeout);
+        let joinable = self.lead.joinable;
+        let timeout = self.shared.settings.fill_timeout;
         let abandoned = async {
-            match patience {
-                None => fill.left().await,
-                Some(timeout) => loop {
-                    tokio::time::sleep(timeout).await;
-                    if !fill.has_readers() {
-                        break;
-                    }
-                },
+            if !joinable {
+                return fill.left().await;
+            }
+            loop {
+                tokio::time::sleep(timeout).await;
+                if !fill.has_readers() {
+                    return;
+                }
             }
         };
         tokio::select! {
@@ -66,202 +70,155 @@ where
         }
     }
 
-    async fn fill(self, leader: oneshot::Sender<Result<Answer<B>, S::Error>>) {
+    async fn fill<B, R>(self, leader: Leader<R, S::Error>)
+    where
+        S: Service<Request<RequestBody<B>>, Response = Response<R>> + Clone,
+        R: Body<Data = Bytes>,
+    {
         let Self {
             shared,
             service,
             request,
             asked,
             lead,
+            stale,
         } = self;
-        let selecting = request.headers().clone();
+        let selecting = request.headers.clone();
+        let origin = ask(service, request, stale).await;
+        let at = Instant::now();
+        let delay = at - origin.sent;
+        let judge = |status, headers: &HeaderMap, known| {
+            let received = Received {
+                status,
+                headers,
+                known,
+                at,
+                delay,
+            };
+            judge(&shared, asked, &lead.fill, &selecting, &received)
+        };
+        // A leader that has left is told in vain.
+        let tell = |answer| drop(leader.send(answer));
+        match (origin.answer, origin.confirmed) {
+            (Err(error), _) => {
+                // The followers ask for themselves.
+                lead.fill.release();
+                tell(Err(error));
+            }
+            (Ok(response), Some(stored)) => {
+                let fields = stored.head.fields(shared.settings.cache_status);
+                let fields = validation::update(fields, response.headers());
+                let length = Some(stored.body.len() as u64);
+                match judge(stored.head.status(), &fields, length) {
+                    Ok(head) => {
+                        renew(&shared, &lead, &head, &stored);
+                        tell(Ok(Answer::Confirmed(head)));
+                    }
+                    Err(_refusal) => {
+                        shared.invalidate(&lead.fill.key);
+                        lead.leave_table();
+                        lead.fill.release();
+                        let mut response = response.map(drop);
+                        *response.status_mut() = stored.head.status();
+                        *response.headers_mut() = fields;
+                        tell(Ok(Answer::ConfirmedOnce(response, stored)));
+                    }
+                }
+            }
+            (Ok(response), None) => {
+                let known = response.body().size_hint().exact();
+                match judge(response.status(), response.headers(), known) {
+                    Ok(head) => {
+                        shared.marks.unset(&lead.fill.key);
+                        let (parts, body) = response.into_parts();
+                        let empty = body.is_end_stream();
+                        if empty {
+                            // Ended before its head is shown: no server waits for an empty body.
+                            store(&shared, &lead, &head, &[], None);
+                            lead.fill.complete(None);
+                        }
+                        lead.fill.publish(Arc::clone(&head));
+                        tell(Ok(Answer::Shared(parts, Arc::clone(&head))));
+                        if !empty {
+                            read(&shared, &lead, head, body).await;
+                        }
+                    }
+                    Err(_refusal) => {
+                        shared.marks.set(&lead.fill.key, at);
+                        // Out of the table first: who comes now does not queue in vain.
+                        lead.leave_table();
+                        lead.fill.release();
+                        tell(Ok(Answer::Own(response)));
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// What came of asking the origin.
+struct Origin<R, E> {
+    sent: Instant,
+    answer: Result<Response<R>, E>,
+    /// What the answer, a 304, says still holds.
+    confirmed: Option<Arc<Stored>>,
+}
+
+/// Asks about what is stored, if anything is, and else, or if the origin speaks of something else
+/// than we hold, for the whole.
+async fn ask<S, B, R>(
+    service: S,
+    request: request::Parts,
+    stale: Option<Arc<Stored>>,
+) -> Origin<R, S::Error>
+where
+    S: Service<Request<RequestBody<B>>, Response = Response<R>> + Clone,
+{
+    let send =
+        |service: S, parts| service.oneshot(Request::from_parts(parts, RequestBody::empty()));
+    if let Some(stored) = stale {
+        let mut question = request.clone();
+        validation::ask(&mut question.headers, stored.head.headers());
         let sent = Instant::now();
-        let response = match service.oneshot(request).await {
-            Ok(response) => response,
-            Err(error) => {
-                lead.fill.release();
-                // Nobody to tell if the leader has left; the followers ask for themselves.
-                let _ = leader.send(Err(error));
-                return;
+        let answer = send(service.clone(), question).await;
+        let (confirmed, elsewhere) = match &answer {
+            Ok(response) if response.status() == StatusCode::NOT_MODIFIED => {
+                let confirms = validation::confirms(response.headers(), stored.head.headers());
+                (confirms, !confirms)
             }
+            _ => (false, false),
         };
-        let received = Instant::now();
-        let judged = judge(
-            &shared,
-            asked,
-            &lead,
-            &selecting,
-            &response,
-            received,
-            received - sent,
-        );
-        match judged {
-            Err(_refusal) => {
-                shared.marks.set(&lead.fill.key, received);
-                // Out of the table first: who comes now does not queue for what is not shared.
-                lead.leave_table();
-                lead.fill.release();
-                let _ = leader.send(Ok(Answer::Own(response)));
-            }
-            Ok(head) => {
-                shared.marks.unset(&lead.fill.key);
-                let (parts, body) = response.into_parts();
-                let empty = body.is_end_stream();
-                if empty {
-                    // Ended before its head is shown: no server waits for an empty body.
-                    store(&shared, &lead, &head, &[], None);
-                    lead.fill.complete(None);
-                }
-                lead.fill.publish(Arc::clone(&head));
-                let _ = leader.send(Ok(Answer::Shared(parts, Arc::clone(&head))));
-                if !empty {
-                    read(&shared, &lead, head, body).await;
-                }
-            }
+        if !elsewhere {
+            let confirmed = confirmed.then_some(stored);
+            return Origin {
+                sent,
+                answer,
+                confirmed,
+            };
         }
+    }
+    let sent = Instant::now();
+    let answer = send(service, request).await;
+    Origin {
+        sent,
+        answer,
+        confirmed: None,
     }
 }
 
-/// Decides at the head whether the answer may be shared and stored, and how it goes out if so.
-fn judge<B: Body>(
-    shared: &Shared,
-    asked: Asked,
-    lead: &Lead,
-    selecting: &HeaderMap,
-    response: &Response<B>,
-    received: Instant,
-    delay: std::time::Duration,
-) -> Result<Arc<Head>, Refusal> {
-    // The one place where a fill reads the wall clock; everything later counts from `received`.
-    let wall = SystemTime::now();
-    let headers = response.headers();
-    let initial_age = freshness::initial_age(headers, wall, delay);
-    let known = response.body().size_hint().exact();
-    let length = content_length(headers)?.or(known);
-    let status = response.status();
-    let Storable {
-        lifetime,
-        own_lifetime,
-        shared_with,
-        vary,
-    } = storable::storable(
-        asked,
-        status,
-        headers,
-        length,
-        initial_age,
-        wall,
-        shared.settings.limits(),
-    )?;
-    let lifetime = if own_lifetime {
-        freshness::jittered(
-            lifetime,
-            shared.settings.ttl_jitter,
-            shared.draw(&lead.fill.key),
-        )
-    } else {
-        lifetime
-    };
-    let mut stored = fields::stored_fields(headers, ADDED_FIELDS);
-    if !stored.contains_key(header::DATE)
-        && let Ok(date) = HeaderValue::from_str(&httpdate::fmt_http_date(wall))
-    {
-        // RFC 9110 section 6.6.1: who keeps an answer without a Date writes down when it came.
-        stored.insert(header::DATE, date);
-    }
-    let selection = Selection::of(&vary, selecting);
-    let number = lead.fill.number;
-    let facts = Facts {
-        selection,
-        shared_with,
-        lifetime,
-        initial_age,
-        received,
-        length,
-        number,
-    };
-    Ok(Arc::new(Head::new(
-        status,
-        stored,
-        shared.settings.cache_status,
-        facts,
-    )))
-}
-
-/// Reads the body to its end, shows it to the readers, and stores it if it is whole.
-async fn read<B: Body<Data = Bytes>>(shared: &Shared, lead: &Lead, head: Arc<Head>, body: B) {
-    let mut body = pin!(body);
-    let limit = shared.settings.max_body_bytes();
-    let mut kept = Some(Vec::new());
-    let mut total = 0u64;
-    let mut trailers = None;
-    loop {
-        let frame = match next_frame(body.as_mut()).await {
-            Some(Ok(frame)) => frame,
-            // The lead breaks off the fill when it is dropped.
-            Some(Err(_)) => return,
-            None => break,
-        };
-        let data = match frame.into_data() {
-            Ok(data) => data,
-            Err(frame) => {
-                trailers = frame.into_trailers().ok();
-                continue;
-            }
-        };
-        total += data.len() as u64;
-        if kept.is_some() && (total > limit || !shared.store.has_room()) {
-            kept = None;
-            lead.leave_table();
-            lead.fill.pass();
-        }
-        let last = body.is_end_stream();
-        if let Some(frames) = &mut kept {
-            frames.push(data.clone());
-            if last {
-                // A client that counts octets comes back at the last one: have it stored by then.
-                store(shared, lead, &head, frames, None);
-            }
-        }
-        lead.fill.push(data);
-        if last {
-            lead.fill.complete(None);
-            return;
-        }
-        if kept.is_none() {
-            let window = if shared.store.has_room() { WINDOW } else { 0 };
-            if !lead.fill.room(window).await {
-                return;
-            }
-        }
-    }
-    if let Some(frames) = &kept {
-        store(shared, lead, &head, frames, trailers.clone());
-    }
-    lead.fill.complete(trailers);
-}
-
-async fn next_frame<B: Body>(
-    mut body: Pin<&mut B>,
-) -> Option<Result<http_body::Frame<B::Data>, B::Error>> {
-    std::future::poll_fn(|cx| body.as_mut().poll_frame(cx)).await
-}
-
-/// A body shorter or longer than its stated length is not whole (RFC 9111 section 3.3).
-fn store(shared: &Shared, lead: &Lead, head: &Head, frames: &[Bytes], trailers: Option<HeaderMap>) {
-    let total = frames.iter().map(Bytes::len).sum::<usize>();
-    if head.length.is_some_and(|length| length != total as u64) {
-        return;
-    }
-    let mut body = BytesMut::with_capacity(total);
-    frames
-        .iter()
-        .for_each(|frame| body.extend_from_slice(frame));
-    let stored = Stored::new(
+/// Puts what was confirmed back under its new head, and shows it.
+fn renew(shared: &Shared, lead: &Lead, head: &Arc<Head>, stored: &Stored) {
+    let (body, trailers) = (stored.body.clone(), stored.trailers.clone());
+    let renewed = Stored::new(
         shared.store.ledger(),
         Head::clone(head),
-        body.freeze(),
-        trailers,
+        body.clone(),
+        trailers.clone(),
     );
-    shared.put(&lead.fill.key, stored);
+    shared.put(&lead.fill.key, renewed);
+    if !body.is_empty() {
+        lead.fill.push(body);
+    }
+    lead.fill.complete(trailers);
+    lead.fill.publish(Arc::clone(head));
 }

@@ -9,6 +9,7 @@
 //! | [`vary`] | were the nominated request fields the same (section 4.1)? |
 //! | [`invalidation`] | what does a write invalidate (section 4.4)? |
 //! | [`precondition`] | would the client rather have a 304 (section 4.3.2)? |
+//! | [`validation`] | does the origin say that it still holds (section 4.3)? |
 //! | [`fields`] | which fields are kept (section 3.1)? |
 
 pub(crate) mod directives;
@@ -18,4 +19,5 @@ pub(crate) mod invalidation;
 pub(crate) mod precondition;
 pub(crate) mod reuse;
 pub(crate) mod storable;
+pub(crate) mod validation;
 pub(crate) mod vary;

@@ -26,7 +26,7 @@ pub(crate) fn not_modified(request: &HeaderMap, status: StatusCode, stored: &Hea
 }
 
 /// The opaque tag: weak comparison ignores the prefix (RFC 9110 section 8.8.3.2).
-fn weak(tag: &[u8]) -> &[u8] {
+pub(crate) fn weak(tag: &[u8]) -> &[u8] {
     tag.strip_prefix(b"W/").unwrap_or(tag)
 }
 

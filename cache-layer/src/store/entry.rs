@@ -4,6 +4,7 @@ use super::ledger::{Charge, Ledger};
 use crate::cache_status::{CacheStatus, Outcome};
 use crate::key::Key;
 use crate::rfc9111::storable::{Asked, Sharing};
+use crate::rfc9111::validation::has_validator;
 use crate::rfc9111::vary::Selection;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
@@ -98,6 +99,20 @@ impl Head {
 
     pub(crate) fn lifetime(&self) -> Duration {
         self.lifetime
+    }
+
+    /// The fields as the origin sent them: without what [`new`](Self::new) has added.
+    pub(crate) fn fields(&self, show: CacheStatus) -> HeaderMap {
+        let mut fields = self.headers.clone();
+        fields.remove(header::AGE);
+        show.remove(&mut fields);
+        fields
+    }
+
+    /// Whether the origin may still confirm it: for as long again as it was fresh, it is worth its
+    /// place.
+    fn is_confirmable(&self, now: Instant) -> bool {
+        has_validator(&self.headers) && self.lifetime.saturating_mul(2) > self.age(now)
     }
 
     fn is_fresh(&self, now: Instant) -> bool {
@@ -211,11 +226,22 @@ impl Resource {
             .unwrap_or_default()
     }
 
+    /// Whether no request can be answered by it, as it is.
+    pub(crate) fn is_stale(&self, now: Instant, stands: impl Fn(u64) -> bool) -> bool {
+        !self.any(stands, |head| head.is_fresh(now))
+    }
+
+    /// Whether it is not even worth a question to the origin.
     pub(crate) fn is_dead(&self, now: Instant, stands: impl Fn(u64) -> bool) -> bool {
-        !self
-            .variants
+        !self.any(stands, |head| {
+            head.is_fresh(now) || head.is_confirmable(now)
+        })
+    }
+
+    fn any(&self, stands: impl Fn(u64) -> bool, is: impl Fn(&Head) -> bool) -> bool {
+        self.variants
             .iter()
-            .any(|stored| stored.head.is_fresh(now) && stands(stored.head.number))
+            .any(|stored| is(&stored.head) && stands(stored.head.number))
     }
 
     /// Bytes held, or pretended to be.

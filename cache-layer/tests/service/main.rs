@@ -5,3 +5,4 @@ mod reuse;
 mod room;
 mod stress;
 mod support;
+mod validation;

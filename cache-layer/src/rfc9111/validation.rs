@@ -1,0 +1,129 @@
+//! Asking the origin whether a stored answer still holds (RFC 9111 section 4.3).
+
+use super::precondition::weak;
+use http::{HeaderMap, HeaderValue, header};
+
+/// Whether the origin can be asked at all.
+pub(crate) fn has_validator(stored: &HeaderMap) -> bool {
+    stored.contains_key(header::ETAG) || stored.contains_key(header::LAST_MODIFIED)
+}
+
+/// Makes a request conditional on what is stored (section 4.3.1).
+pub(crate) fn ask(request: &mut HeaderMap, stored: &HeaderMap) {
+    for (validator, condition) in [
+        (header::ETAG, header::IF_NONE_MATCH),
+        (header::LAST_MODIFIED, header::IF_MODIFIED_SINCE),
+    ] {
+        if let Some(value) = stored.get(validator) {
+            request.insert(condition, value.clone());
+        }
+    }
+}
+
+/// Whether a 304 speaks of what is stored (section 4.3.4). A strong validator must be the same; a
+/// weak one may be; one that is missing leaves only the answer that was asked about.
+pub(crate) fn confirms(not_modified: &HeaderMap, stored: &HeaderMap) -> bool {
+    let stored_tag = stored.get(header::ETAG).map(HeaderValue::as_bytes);
+    match not_modified.get(header::ETAG).map(HeaderValue::as_bytes) {
+        Some(tag) if tag.starts_with(b"W/") => stored_tag.is_some_and(|own| weak(own) == weak(tag)),
+        Some(tag) => stored_tag == Some(tag),
+        None => match (
+            not_modified.get(header::LAST_MODIFIED),
+            stored.get(header::LAST_MODIFIED),
+        ) {
+            (Some(said), Some(own)) => said == own,
+            _ => true,
+        },
+    }
+}
+
+/// The stored fields, updated by a 304's (section 3.2). Its `Age` comes along, to be judged with it.
+pub(crate) fn update(mut stored: HeaderMap, not_modified: &HeaderMap) -> HeaderMap {
+    // Without one, the 304 was made when it came, which whoever stores it writes down.
+    stored.remove(header::DATE);
+    for name in not_modified.keys() {
+        // The length is that of the stored body, which a 304 does not carry.
+        if *name != header::CONTENT_LENGTH {
+            stored.remove(name);
+            for value in not_modified.get_all(name) {
+                stored.append(name.clone(), value.clone());
+            }
+        }
+    }
+    stored
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn map(fields: &[(&'static str, &'static str)]) -> HeaderMap {
+        let mut map = HeaderMap::new();
+        for (name, value) in fields {
+            map.append(*name, HeaderValue::from_static(value));
+        }
+        map
+    }
+
+    #[test]
+    fn both_validators_are_sent() {
+        let mut request = map(&[("if-none-match", "\"client's\""), ("accept", "x")]);
+        ask(
+            &mut request,
+            &map(&[("etag", "W/\"e\""), ("last-modified", "then")]),
+        );
+        let expected = [
+            ("if-none-match", "W/\"e\""),
+            ("if-modified-since", "then"),
+            ("accept", "x"),
+        ];
+        assert_eq!(request, map(&expected));
+        assert!(!has_validator(&map(&[("date", "then")])));
+    }
+
+    #[test]
+    fn a_304_confirms_only_what_it_names() {
+        for (said, stored, expected) in [
+            (&[][..], &[("etag", "\"e\"")][..], true),
+            (&[("etag", "\"e\"")], &[("etag", "\"e\"")], true),
+            (&[("etag", "\"e\"")], &[("etag", "W/\"e\"")], false),
+            (&[("etag", "W/\"e\"")], &[("etag", "\"e\"")], true),
+            (&[("etag", "\"f\"")], &[("etag", "\"e\"")], false),
+            (&[("etag", "\"f\"")], &[("last-modified", "a")], false),
+            (&[("last-modified", "a")], &[("last-modified", "a")], true),
+            (&[("last-modified", "b")], &[("last-modified", "a")], false),
+            (&[("last-modified", "b")], &[("etag", "\"e\"")], true),
+        ] {
+            assert_eq!(
+                confirms(&map(said), &map(stored)),
+                expected,
+                "{said:?} {stored:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn all_fields_but_the_length_are_updated() {
+        let stored = map(&[
+            ("date", "old"),
+            ("content-length", "5"),
+            ("x", "1"),
+            ("x", "2"),
+            ("kept", "1"),
+        ]);
+        let said = map(&[
+            ("content-length", "0"),
+            ("x", "3"),
+            ("new", "a"),
+            ("new", "b"),
+        ]);
+        let expected = [
+            ("content-length", "5"),
+            ("x", "3"),
+            ("kept", "1"),
+            ("new", "a"),
+            ("new", "b"),
+        ];
+        assert_eq!(update(stored, &said), map(&expected));
+    }
+}
