@@ -144,7 +144,11 @@ impl<S> Job<S> {
                         }
                     }
                     Err(_refusal) => {
-                        shared.marks.set(&lead.fill.key, at);
+                        // A 304 to a client's own condition, or an answer to its credentials, says
+                        // nothing of what others would get.
+                        if !asked.authorization && response.status() != StatusCode::NOT_MODIFIED {
+                            shared.marks.set(&lead.fill.key, at);
+                        }
                         // Out of the table first: who comes now does not queue in vain.
                         lead.leave_table();
                         lead.fill.release();

@@ -222,6 +222,31 @@ async fn a_private_answer_reaches_its_leader_only() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn one_clients_own_answers_do_not_keep_others_from_sharing() {
+    let (mut origin, service) = manual();
+    let cache = layer().layer(service);
+    let own = request("GET", "http://a/x", &[("authorization", "Basic eA==")]);
+    let own = tokio::spawn(cache.clone().oneshot(own));
+    let (_, respond) = origin.recv().await.unwrap();
+    respond
+        .send(answer(&[("cache-control", "private")], "own"))
+        .ok()
+        .unwrap();
+    assert_eq!(read(own.await.unwrap().unwrap()).await.text(), "own");
+
+    let clients: Vec<_> = (0..5)
+        .map(|_| tokio::spawn(cache.clone().oneshot(get("http://a/x"))))
+        .collect();
+    let (_, respond) = origin.recv().await.unwrap();
+    settle().await;
+    assert!(origin.try_recv().is_err(), "the others wait for one");
+    respond.send(answer(&public(), "all")).ok().unwrap();
+    for client in clients {
+        assert_eq!(read(client.await.unwrap().unwrap()).await.text(), "all");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn followers_of_another_variant_fetch_their_own_once() {
     let (mut origin, service) = manual();
     let cache = layer().layer(service);
