@@ -143,9 +143,13 @@ fn whole_seconds(delay: Duration) -> u64 {
         .max(1)
 }
 
+/// `application/grpc`, alone or with a message format or parameters behind it; not `grpc-web`. Media types have no case.
 fn is_grpc(headers: &HeaderMap) -> bool {
-    let rest = headers
+    headers
         .get(CONTENT_TYPE)
-        .and_then(|value| value.as_bytes().strip_prefix(b"application/grpc"));
-    rest.is_some_and(|rest| matches!(rest.first(), None | Some(b'+' | b';')))
+        .and_then(|value| value.as_bytes().split_at_checked(b"application/grpc".len()))
+        .is_some_and(|(start, rest)| {
+            start.eq_ignore_ascii_case(b"application/grpc")
+                && matches!(rest.first(), None | Some(b'+' | b';'))
+        })
 }

@@ -121,6 +121,7 @@ async fn grpc_gets_trailers_only() {
         "application/grpc",
         "application/grpc+proto",
         "application/grpc;charset=utf-8",
+        "Application/gRPC",
     ] {
         for length in [10, 501] {
             let request = Request::post("/")
