@@ -7,12 +7,11 @@ use std::{
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     sync::Arc,
-    time::Duration,
 };
 
-use end_to_end::{client::Client, process::Program};
+use end_to_end::{client::Client, process::Program, wait::until};
 use http::StatusCode;
-use tokio::{net::TcpStream, sync::Semaphore, task::JoinSet, time::sleep};
+use tokio::{net::TcpStream, sync::Semaphore, task::JoinSet};
 
 /// Above this the gateway passes a body on without storing it: the default of `--max-entry-bytes`.
 const MAX_ENTRY_BYTES: u64 = 1 << 20;
@@ -182,13 +181,12 @@ impl Nginx {
             .stdin(Stdio::null())
             .spawn()
             .expect("nginx starts; tests/run.sh installs it where it is missing");
-        while TcpStream::connect(addr).await.is_err() {
-            assert!(
-                child.try_wait().expect("a child").is_none(),
-                "nginx ended; it says why above"
-            );
-            sleep(Duration::from_millis(10)).await;
-        }
+        until("nginx listens", async || {
+            let ended = child.try_wait().expect("a child");
+            assert!(ended.is_none(), "nginx ended; it says why above");
+            TcpStream::connect(addr).await.is_ok()
+        })
+        .await;
         Self {
             child,
             folder,

@@ -1,11 +1,8 @@
 //! One upstream request per cold key, and what its readers see of it.
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
-    time::Duration,
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering},
 };
 
 use axum::{
@@ -21,6 +18,7 @@ use end_to_end::{
     body::{self, Feed},
     client::{Client, get_with, request},
     serve::Server,
+    wait::{soon, until},
 };
 use http::{Method, StatusCode};
 use http_body_util::BodyExt as _;
@@ -28,7 +26,6 @@ use hyper::body::Incoming;
 use tokio::{
     sync::{mpsc, oneshot},
     task::JoinSet,
-    time::{sleep, timeout},
 };
 use tower::util::MapRequestLayer;
 
@@ -95,22 +92,17 @@ async fn by_hand(layer: CacheLayer) -> ByHand {
 impl ByHand {
     /// The next request that reaches the service.
     async fn arrival(&mut self) -> Arrived {
-        timeout(Duration::from_secs(10), self.arrivals.recv())
+        soon("a request arrives", self.arrivals.recv())
             .await
-            .expect("a request arrives")
             .expect("it serves")
     }
 
     /// Waits until `clients` requests have come to the cache.
     async fn all_entered(&self, clients: usize) {
-        let all = async {
-            while self.entered.load(Ordering::SeqCst) < clients {
-                sleep(Duration::from_millis(1)).await;
-            }
-        };
-        timeout(Duration::from_secs(30), all)
-            .await
-            .expect("every client comes");
+        until("every client comes", async || {
+            self.entered.load(Ordering::SeqCst) >= clients
+        })
+        .await;
     }
 
     fn nothing_more_arrived(&mut self) {
@@ -133,9 +125,7 @@ impl ByHand {
 }
 
 async fn frame(response: &mut http::Response<Incoming>) -> Bytes {
-    let frame = timeout(Duration::from_secs(10), response.frame())
-        .await
-        .expect("a frame comes");
+    let frame = soon("a frame comes", response.frame()).await;
     frame
         .expect("more of the body")
         .expect("an unbroken body")

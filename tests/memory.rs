@@ -16,6 +16,7 @@ use end_to_end::{
     body,
     client::{Answer, Client},
     serve::Server,
+    wait::until,
 };
 use http::{Request, StatusCode};
 use memguard_layer::{Level, MemGuardHandle, MemGuardLayer};
@@ -66,9 +67,7 @@ impl Guarded {
 
     /// Nothing is promised once the server has let go of the request.
     async fn all_given_back(&self) {
-        while self.handle.reserved() > 0 {
-            tokio::task::yield_now().await;
-        }
+        until("nothing is promised", async || self.handle.reserved() == 0).await;
     }
 }
 

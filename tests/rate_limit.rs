@@ -9,6 +9,7 @@ use end_to_end::{
     client::{Answer, Client, request},
     echo::{EchoClient, echo, words},
     serve::Server,
+    wait::until,
 };
 use http::{Method, StatusCode};
 use http_body_util::BodyExt as _;
@@ -145,9 +146,10 @@ async fn a_tonic_client_over_its_quota_sees_resource_exhausted() {
 
 /// Waits until no request is in flight: a server learns late that a client has gone.
 async fn all_free(handle: &ConcurrencyHandle) {
-    while handle.stats().in_flight > 0 {
-        sleep(Duration::from_millis(1)).await;
-    }
+    until("no request is in flight", async || {
+        handle.stats().in_flight == 0
+    })
+    .await;
 }
 
 #[tokio::test]

@@ -66,6 +66,13 @@ install_rust() {
   $quick || have cargo-hack || cargo install --locked cargo-hack
 }
 
+install_miri() {
+  cargo +nightly miri --version || {
+    rustup toolchain install nightly --profile minimal --component miri,rust-src
+    cargo +nightly miri --version
+  }
+}
+
 # A real documentation tree for the gateway to serve: some 3,900 files of CMake's manual. Unpacked
 # rather than installed, because container images tell dpkg to leave /usr/share/doc out.
 unpack_documentation() {
@@ -97,6 +104,12 @@ if ! $quick; then
   # --lib keeps development dependencies, and the features they switch on, out of the build.
   step features cargo hack clippy --each-feature --lib \
     -p cache-layer -p ratelimit-layer -p memguard-layer -- -D warnings
+  # The loom models are ordinary tests and have run; Miri needs a nightly compiler.
+  if install_miri >/dev/null 2>&1; then
+    step miri cargo +nightly miri test -p memguard-layer --lib heap::
+  else
+    left_out miri "no nightly toolchain with Miri here, and none could be installed"
+  fi
 fi
 
 printf '\n'

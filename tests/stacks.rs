@@ -10,6 +10,7 @@ use end_to_end::{
     client::Client,
     echo::{EchoClient, echo, words},
     serve::Server,
+    wait::until,
 };
 use http::{Request, Response, StatusCode};
 use http_body_util::BodyExt as _;
@@ -174,10 +175,8 @@ async fn the_memory_guard() {
     let layer = MemGuardLayer::new(64 << 20).source(|| 0);
     let handle = layer.handle();
     everywhere!(layer);
-    while handle.reserved() > 0 {
-        // The servers let go of the last bodies when their connections have ended.
-        tokio::task::yield_now().await;
-    }
+    // The servers let go of the last bodies when their connections have ended.
+    until("nothing is promised", async || handle.reserved() == 0).await;
     assert_eq!(handle.rejected(), 0);
 }
 
@@ -204,7 +203,8 @@ async fn all_together() {
     assert_eq!(stored.stats().hits, GETS / 2);
     assert_eq!(limits.stats().allowed, GETS + OTHERS);
     assert_eq!(concurrency.stats().admitted, GETS + OTHERS);
-    while memory.reserved() > 0 || concurrency.stats().in_flight > 0 {
-        tokio::task::yield_now().await;
-    }
+    until("all is given back", async || {
+        memory.reserved() == 0 && concurrency.stats().in_flight == 0
+    })
+    .await;
 }

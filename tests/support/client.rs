@@ -14,6 +14,7 @@ use hyper_util::{
 use crate::{
     BoxError,
     body::{self, Body},
+    wait::soon,
 };
 
 /// A pooling client of one protocol version.
@@ -59,7 +60,7 @@ impl Client {
     ///
     /// When no response comes.
     pub async fn send(&self, request: Request<Body>) -> Result<Response<Incoming>, BoxError> {
-        Ok(self.0.request(request).await?)
+        Ok(soon("a response", self.0.request(request)).await?)
     }
 
     /// Sends a request and reads the whole answer.
@@ -69,7 +70,7 @@ impl Client {
     /// When no response comes, or its body breaks off.
     pub async fn fetch(&self, request: Request<Body>) -> Result<Answer, BoxError> {
         let (parts, body) = self.send(request).await?.into_parts();
-        let body = body.collect().await?.to_bytes();
+        let body = soon("its body", body.collect()).await?.to_bytes();
         Ok(Answer {
             status: parts.status,
             headers: parts.headers,

@@ -5,18 +5,15 @@ use std::{
     path::PathBuf,
     process::{Command, ExitStatus, Output, Stdio},
     sync::{Arc, Mutex, OnceLock},
-    time::Duration,
 };
 
 use tokio::{
     io::{AsyncBufReadExt as _, AsyncRead, BufReader},
     process::Child,
     sync::mpsc,
-    time::timeout,
 };
 
-/// How long a program may take to start or to end.
-const PATIENCE: Duration = Duration::from_secs(20);
+use crate::wait::soon;
 
 /// The path of an example's binary, built first where it is not up to date.
 ///
@@ -85,9 +82,9 @@ impl Program {
 
         let mut addrs = Vec::new();
         while addrs.len() < listeners {
-            match timeout(PATIENCE, addrs_found.recv()).await {
-                Ok(Some(addr)) => addrs.push(addr),
-                _ => panic!(
+            match soon("the program listens", addrs_found.recv()).await {
+                Some(addr) => addrs.push(addr),
+                None => panic!(
                     "{name} {args:?} does not listen; it said:\n{}",
                     output.lock().unwrap()
                 ),
@@ -144,10 +141,8 @@ impl Program {
     ///
     /// When it takes longer than 20 s.
     pub async fn ended(&mut self) -> ExitStatus {
-        let ended = timeout(PATIENCE, self.child.wait()).await;
-        ended
-            .expect("the program ends in time")
-            .expect("a child can be waited for")
+        let ended = soon("the program ends", self.child.wait()).await;
+        ended.expect("a child can be waited for")
     }
 }
 

@@ -1,18 +1,19 @@
 //! Bytes on a TCP connection, for what no well-behaved client sends.
 
-use std::{net::SocketAddr, time::Duration};
+use std::net::SocketAddr;
 
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,
-    time::timeout,
 };
+
+use crate::wait::soon;
 
 /// Sends `bytes` and reads until the server closes the connection.
 ///
 /// # Panics
 ///
-/// When the server does not close it within 10 s.
+/// When the server does not close it within 20 s.
 pub async fn exchange(addr: SocketAddr, bytes: impl AsRef<[u8]>) -> String {
     let mut stream = TcpStream::connect(addr).await.expect("the server listens");
     // A server may answer and close before it has read all of a request it refuses.
@@ -20,9 +21,7 @@ pub async fn exchange(addr: SocketAddr, bytes: impl AsRef<[u8]>) -> String {
     let mut answer = Vec::new();
     let read = stream.read_to_end(&mut answer);
     // A reset after the answer still leaves what was read.
-    let _ = timeout(Duration::from_secs(10), read)
-        .await
-        .expect("the server closes the connection");
+    let _ = soon("the server closes the connection", read).await;
     String::from_utf8_lossy(&answer).into_owned()
 }
 
