@@ -1,6 +1,7 @@
 use crate::cache_status::CacheStatus;
 use crate::error::ConfigError;
 use crate::handle::CacheHandle;
+use crate::rfc9111::storable::SetCookie;
 use crate::service::Cache;
 use crate::shared::{Settings, Shared};
 use crate::store::Eviction;
@@ -64,6 +65,8 @@ impl CacheLayer {
                 max_bytes,
                 max_entry_bytes: 1 << 20,
                 default_ttl: None,
+                heuristic: false,
+                set_cookie: SetCookie::default(),
                 ttl_jitter: 0.1,
                 eviction: Eviction::default(),
                 collapse_wait: Duration::from_secs(30),
@@ -90,6 +93,22 @@ impl CacheLayer {
     /// 68 years count as 68.
     pub fn default_ttl(mut self, ttl: Duration) -> Self {
         self.setting().default_ttl = Some(ttl.min(LONGEST)).filter(|ttl| !ttl.is_zero());
+        self
+    }
+
+    /// Whether answers that state no lifetime, but a `Last-Modified`, are fresh for a tenth of the time
+    /// since then, a day at most (RFC 9111 section 4.2.2); off by default.
+    ///
+    /// It applies to the statuses of RFC 9110 section 15.1, and to any by `public`, before
+    /// [`default_ttl`](Self::default_ttl).
+    pub fn heuristic(mut self, on: bool) -> Self {
+        self.setting().heuristic = on;
+        self
+    }
+
+    /// What becomes of answers with `Set-Cookie`; they are not stored by default.
+    pub fn set_cookie(mut self, set_cookie: SetCookie) -> Self {
+        self.setting().set_cookie = set_cookie;
         self
     }
 

@@ -28,7 +28,7 @@
 //! # What is stored
 //!
 //! Answers to GET that say how long they are fresh (`max-age`, `s-maxage`, `Expires`), or for which
-//! [`default_ttl`](CacheLayer::default_ttl) says it. They answer later GET and HEAD requests for the
+//! [`heuristic`](CacheLayer::heuristic) or [`default_ttl`](CacheLayer::default_ttl) says it. They answer later GET and HEAD requests for the
 //! same URI whose `Vary` fields are the same.
 //!
 //! What is not fresh any more and has an `ETag` or a `Last-Modified` is asked about before it is
@@ -37,7 +37,8 @@
 //!
 //! # What never is
 //!
-//! - `no-store`, `private` and `no-cache` answers, answers with `Set-Cookie`, statuses 206, 304, 428,
+//! - `no-store`, `private` and `no-cache` answers, answers with `Set-Cookie` (unless
+//!   [`set_cookie`](CacheLayer::set_cookie) says otherwise), statuses 206, 304, 428,
 //!   429, 431 and 511, `Vary` on `*`, `Cookie`, `Authorization` or `User-Agent`, or on more than
 //!   eight fields;
 //! - answers to requests with `Authorization`, unless they say `public`, `s-maxage` or
@@ -128,6 +129,7 @@ pub use error::ConfigError;
 pub use future::ResponseFuture;
 pub use handle::CacheHandle;
 pub use layer::CacheLayer;
+pub use rfc9111::storable::SetCookie;
 pub use service::Cache;
 pub use stats::CacheStats;
 pub use store::Eviction;

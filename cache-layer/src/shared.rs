@@ -5,7 +5,7 @@ use crate::fill::Fills;
 use crate::key::{self, Key, Secret, Unkeyable};
 use crate::request::Facts;
 use crate::rfc9111::invalidation::also_invalidated;
-use crate::rfc9111::storable::Limits;
+use crate::rfc9111::storable::{Policy, SetCookie};
 use crate::stats::{CacheStats, Counters};
 use crate::store::{Eviction, Invalidations, Marks, MemoryStore, Stored};
 use http::uri::{Authority, Scheme};
@@ -21,6 +21,8 @@ pub(crate) struct Settings {
     pub(crate) max_bytes: u64,
     pub(crate) max_entry_bytes: u64,
     pub(crate) default_ttl: Option<Duration>,
+    pub(crate) heuristic: bool,
+    pub(crate) set_cookie: SetCookie,
     pub(crate) ttl_jitter: f64,
     pub(crate) eviction: Eviction,
     pub(crate) collapse_wait: Duration,
@@ -34,10 +36,12 @@ impl Settings {
         self.max_entry_bytes.min(self.max_bytes)
     }
 
-    pub(crate) fn limits(&self) -> Limits {
-        Limits {
+    pub(crate) fn policy(&self) -> Policy {
+        Policy {
             max_body_bytes: self.max_body_bytes(),
             default_ttl: self.default_ttl,
+            heuristic: self.heuristic,
+            set_cookie: self.set_cookie,
         }
     }
 }

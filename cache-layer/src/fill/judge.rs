@@ -1,7 +1,7 @@
 //! The verdict on an answer's head: may it be shared and stored, and how does it go out if so?
 
 use super::seat::Fill;
-use crate::rfc9111::storable::{self, Asked, Refusal, Storable, content_length};
+use crate::rfc9111::storable::{self, Asked, Refusal, SetCookie, Storable, content_length};
 use crate::rfc9111::vary::Selection;
 use crate::rfc9111::{fields, freshness};
 use crate::shared::Shared;
@@ -41,19 +41,23 @@ pub(super) fn judge(
     } = received;
     let initial_age = freshness::initial_age(headers, wall, delay);
     let length = content_length(headers)?.or(known);
-    let limits = shared.settings.limits();
+    let policy = shared.settings.policy();
     let Storable {
         lifetime,
         own_lifetime,
         shared_with,
         vary,
-    } = storable::storable(asked, status, headers, length, initial_age, wall, limits)?;
+    } = storable::storable(asked, status, headers, length, initial_age, wall, policy)?;
     let lifetime = if own_lifetime {
         freshness::jittered(lifetime, shared.settings.ttl_jitter, shared.draw(&fill.key))
     } else {
         lifetime
     };
-    let mut stored = fields::stored_fields(headers, ADDED_FIELDS);
+    let left_out = match policy.set_cookie {
+        SetCookie::Strip => &[header::SET_COOKIE][..],
+        _ => &[],
+    };
+    let mut stored = fields::stored_fields(headers, ADDED_FIELDS, left_out);
     if !stored.contains_key(header::DATE)
         && let Ok(date) = HeaderValue::from_str(&httpdate::fmt_http_date(wall))
     {

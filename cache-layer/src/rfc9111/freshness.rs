@@ -27,6 +27,16 @@ pub(crate) fn explicit_lifetime(
     )
 }
 
+/// Section 4.2.2: a tenth of the time since it was last modified, a day at most.
+pub(crate) fn heuristic_lifetime(headers: &HeaderMap, received: SystemTime) -> Option<Duration> {
+    let modified = headers.get(header::LAST_MODIFIED).and_then(http_date)?;
+    let unchanged = date(headers)
+        .unwrap_or(received)
+        .duration_since(modified)
+        .ok()?;
+    Some((unchanged / 10).min(Duration::from_secs(24 * 60 * 60)))
+}
+
 /// `corrected_initial_age` of section 4.2.3: the age at the moment the head was received.
 pub(crate) fn initial_age(headers: &HeaderMap, received: SystemTime, delay: Duration) -> Duration {
     let apparent = date(headers)
@@ -117,6 +127,24 @@ mod tests {
                 "{expires}"
             );
         }
+    }
+
+    #[test]
+    fn a_tenth_of_the_time_since_it_changed_and_a_day_at_most() {
+        let received = SystemTime::UNIX_EPOCH + Duration::from_secs(784_111_777);
+        let heuristic = |fields: &[(&'static str, &str)]| {
+            heuristic_lifetime(&headers(fields), received).map(|lifetime| lifetime.as_secs())
+        };
+        let date = ("date", "Sun, 06 Nov 1994 08:49:37 GMT");
+        let hour_ago = ("last-modified", "Sun, 06 Nov 1994 07:49:37 GMT");
+        assert_eq!(heuristic(&[date, hour_ago]), Some(360));
+        assert_eq!(heuristic(&[hour_ago]), Some(360));
+        let long_ago = ("last-modified", "Tue, 06 Nov 1984 07:49:37 GMT");
+        assert_eq!(heuristic(&[date, long_ago]), Some(86_400));
+        let later = ("last-modified", "Mon, 06 Nov 1995 07:49:37 GMT");
+        assert_eq!(heuristic(&[date, later]), None);
+        assert_eq!(heuristic(&[date]), None);
+        assert_eq!(heuristic(&[date, ("last-modified", "once")]), None);
     }
 
     #[test]

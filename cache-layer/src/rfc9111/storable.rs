@@ -20,18 +20,35 @@ pub(crate) struct Asked {
     pub(crate) cookie: bool,
 }
 
+/// What becomes of an answer with `Set-Cookie` that could be stored otherwise.
+///
+/// RFC 9111 section 7.3 leaves it to the origin to forbid storing; origins forget to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum SetCookie {
+    /// It is not stored.
+    #[default]
+    Refuse,
+    /// It is stored without the field: only the client that caused it gets the cookie.
+    Strip,
+    /// It is stored as it is, and everybody gets the same cookie.
+    Store,
+}
+
 /// What the configuration says.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Limits {
+pub(crate) struct Policy {
     pub(crate) max_body_bytes: u64,
     pub(crate) default_ttl: Option<Duration>,
+    pub(crate) heuristic: bool,
+    pub(crate) set_cookie: SetCookie,
 }
 
 /// What an answer that may be stored is good for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Storable {
     pub(crate) lifetime: Duration,
-    /// The lifetime is our default, not the origin's word.
+    /// The lifetime is of our own making, not the origin's word.
     pub(crate) own_lifetime: bool,
     pub(crate) shared_with: Sharing,
     pub(crate) vary: SmallVec<[HeaderName; 2]>,
@@ -94,7 +111,7 @@ pub(crate) fn storable(
     body_length: Option<u64>,
     age: Duration,
     received: SystemTime,
-    limits: Limits,
+    policy: Policy,
 ) -> Result<Storable, Refusal> {
     let directives = ResponseDirectives::parse(headers);
     // Section 5.2.2.3: must-understand lifts no-store, but only for a status whose rules we know.
@@ -115,30 +132,33 @@ pub(crate) fn storable(
     if !shared_with.allows(asked) {
         return Err(Refusal::Credentials);
     }
-    if headers.contains_key(header::SET_COOKIE) {
+    if policy.set_cookie == SetCookie::Refuse && headers.contains_key(header::SET_COOKIE) {
         return Err(Refusal::SetCookie);
     }
     let vary = vary::nominated(headers).map_err(|_| Refusal::Vary)?;
-    let (lifetime, own_lifetime) =
-        match freshness::explicit_lifetime(&directives, headers, received) {
-            Some(stated) => (stated, false),
-            None if default_applies(status) => (limits.default_ttl.ok_or(Refusal::NotFresh)?, true),
-            None => return Err(Refusal::NotFresh),
-        };
+    let stated = freshness::explicit_lifetime(&directives, headers, received);
+    let lifetime = stated.or_else(|| {
+        // Section 4.2.2: only without a stated lifetime, and for these statuses or by `public`.
+        let allowed = heuristically_cacheable(status) || directives.public;
+        (policy.heuristic && allowed)
+            .then(|| freshness::heuristic_lifetime(headers, received))
+            .flatten()
+    });
+    let by_default = || policy.default_ttl.filter(|_| default_applies(status));
+    let lifetime = lifetime.or_else(by_default).ok_or(Refusal::NotFresh)?;
     if lifetime <= age {
         return Err(Refusal::NotFresh);
     }
-    let stated = content_length(headers)?;
-    if stated
+    if content_length(headers)?
         .or(body_length)
-        .is_some_and(|length| length > limits.max_body_bytes)
+        .is_some_and(|length| length > policy.max_body_bytes)
         || header_bytes(headers) > MAX_HEADER_BYTES
     {
         return Err(Refusal::TooLarge);
     }
     Ok(Storable {
         lifetime,
-        own_lifetime,
+        own_lifetime: stated.is_none(),
         shared_with,
         vary,
     })
@@ -192,9 +212,11 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    const LIMITS: Limits = Limits {
+    const POLICY: Policy = Policy {
         max_body_bytes: 1000,
         default_ttl: Some(Duration::from_secs(9)),
+        heuristic: false,
+        set_cookie: SetCookie::Refuse,
     };
     const ANYONE: Asked = Asked {
         no_store: false,
@@ -224,7 +246,7 @@ mod tests {
             None,
             Duration::ZERO,
             now,
-            LIMITS,
+            POLICY,
         )
     }
 
@@ -257,6 +279,47 @@ mod tests {
             ),
             Err(NoStore)
         );
+    }
+
+    #[test]
+    fn heuristics_are_for_those_who_say_nothing() {
+        let policy = Policy {
+            heuristic: true,
+            default_ttl: None,
+            ..POLICY
+        };
+        let lifetime = |status, fields: &[(&'static str, &str)]| {
+            let now = SystemTime::UNIX_EPOCH + Duration::from_secs(784_111_777);
+            let status = StatusCode::from_u16(status).unwrap();
+            storable(
+                ANYONE,
+                status,
+                &map(fields),
+                None,
+                Duration::ZERO,
+                now,
+                policy,
+            )
+            .map(|ok| (ok.lifetime.as_secs(), ok.own_lifetime))
+        };
+        let modified = ("last-modified", "Sun, 06 Nov 1994 07:49:37 GMT");
+        for status in [200, 203, 204, 300, 301, 308, 404, 405, 410, 414, 501] {
+            assert_eq!(lifetime(status, &[modified]), Ok((360, true)), "{status}");
+        }
+        for status in [201, 302, 403, 500, 503, 599] {
+            assert_eq!(
+                lifetime(status, &[modified]),
+                Err(Refusal::NotFresh),
+                "{status}"
+            );
+            let public = [modified, ("cache-control", "public")];
+            assert_eq!(lifetime(status, &public), Ok((360, true)), "{status}");
+        }
+        let stated = [modified, ("cache-control", "max-age=5")];
+        assert_eq!(lifetime(200, &stated), Ok((5, false)));
+        let expired = [modified, ("expires", "0")];
+        assert_eq!(lifetime(200, &expired), Err(Refusal::NotFresh));
+        assert_eq!(lifetime(200, &[]), Err(Refusal::NotFresh));
     }
 
     #[test]
@@ -349,7 +412,7 @@ mod tests {
                 length,
                 age,
                 now,
-                LIMITS,
+                POLICY,
             )
         };
         assert_eq!(of(Some(1001), 0), Err(Refusal::TooLarge));

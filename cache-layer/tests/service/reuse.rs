@@ -1,6 +1,7 @@
 //! What is stored, what it answers, and what never is or does.
 
 use crate::support::*;
+use cache_layer::SetCookie;
 use http::HeaderMap;
 use std::time::Duration;
 use tokio::time::advance;
@@ -129,6 +130,42 @@ async fn what_may_be_stored() {
             calls,
             "{client:?} {origin:?} {public:?}"
         );
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn set_cookie_by_choice() {
+    for (choice, hit, cookie) in [
+        (SetCookie::Refuse, false, Some("id=1")),
+        (SetCookie::Strip, true, None),
+        (SetCookie::Store, true, Some("id=0")),
+    ] {
+        let origin =
+            Origin::new(|call, _| answer(&[FRESH, ("set-cookie", &format!("id={call}"))], "x"));
+        let cache = layer().set_cookie(choice).layer(origin);
+        let first = ask(&cache, get("http://a/x")).await;
+        assert_eq!(
+            first.field("set-cookie"),
+            Some("id=0"),
+            "its own client gets it"
+        );
+        let second = ask(&cache, get("http://a/x")).await;
+        assert_eq!(second.cache() == "hit", hit, "{choice:?}");
+        assert_eq!(second.field("set-cookie"), cookie, "{choice:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn heuristics_by_choice() {
+    for on in [false, true] {
+        let modified = ("last-modified", "Sun, 06 Nov 1994 08:49:37 GMT");
+        let origin = Origin::new(move |_, _| answer(&[modified], "x"));
+        let cache = layer().heuristic(on).ttl_jitter(0.0).layer(origin);
+        ask(&cache, get("http://a/x")).await;
+        advance(Duration::from_secs(24 * 60 * 60 - 1)).await;
+        assert_eq!(ask(&cache, get("http://a/x")).await.cache() == "hit", on);
+        advance(Duration::from_secs(1)).await;
+        assert_ne!(ask(&cache, get("http://a/x")).await.cache(), "hit");
     }
 }
 
