@@ -108,7 +108,10 @@ fn a_hammer_gets_what_the_quota_gives() {
                     if step % 16 == 0 {
                         let newcomer = (step << 1 | thread).wrapping_mul(0xd133_7a51_0c2e_89a7);
                         let checked = table.check(newcomer, now, 1, gcra);
-                        assert!(checked.verdict.tat.is_some() && !checked.evicted_in_debt);
+                        assert!(checked.verdict.tat.is_some());
+                        // A thread held up for longer than a unit takes sees paid debts as debts.
+                        let late = clock.load(Relaxed) - now > SECOND / 1_000;
+                        assert!(late || !checked.evicted_in_debt);
                     }
                 }
             });
