@@ -68,6 +68,33 @@ impl ConcurrencyLimited {
     }
 }
 
+/// What was over, and when to come back, in one line.
+impl fmt::Display for ConcurrencyLimited {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (policy, limit, seconds) = (self.policy(), self.limit, self.retry_after());
+        match self.scope {
+            Scope::Client => {
+                write!(
+                    f,
+                    "policy {policy} allows {limit} requests at once; retry after {seconds} s"
+                )
+            }
+            Scope::Total => write!(
+                f,
+                "all clients of policy {policy} together are over their limit; retry after {seconds} s"
+            ),
+            Scope::Unkeyed => {
+                write!(
+                    f,
+                    "no client key for policy {policy}; retry after {seconds} s"
+                )
+            }
+        }
+    }
+}
+
+impl std::error::Error for ConcurrencyLimited {}
+
 /// What all clones of one service share.
 pub(super) struct Shared<K, R> {
     rules: Rules<K, R>,

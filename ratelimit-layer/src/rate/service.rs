@@ -63,6 +63,23 @@ impl RateLimited {
     }
 }
 
+/// What was over, and when to come back, in one line.
+impl fmt::Display for RateLimited {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (policy, quota, seconds) = (self.policy(), self.quota, self.retry_after());
+        if self.unkeyed {
+            write!(
+                f,
+                "no client key for policy {policy}; retry after {seconds} s"
+            )
+        } else {
+            write!(f, "policy {policy} allows {quota}; retry after {seconds} s")
+        }
+    }
+}
+
+impl std::error::Error for RateLimited {}
+
 /// What all clones of one service share.
 pub(super) struct Shared<K, R> {
     rules: Rules<K, R>,

@@ -242,6 +242,10 @@ async fn a_refusal_says_all_and_holds_nothing() {
         (why.policy(), why.limit(), why.scope()),
         ("conc", 2, Scope::Client)
     );
+    assert_eq!(
+        why.to_string(),
+        "policy conc allows 2 requests at once; retry after 1 s"
+    );
     let problem: serde_json::Value = serde_json::from_str(&text(response).await).unwrap();
     assert_eq!(
         problem["type"],

@@ -123,6 +123,10 @@ async fn a_refusal_says_all() {
         (Duration::from_millis(49_500), 50)
     );
     assert!(!why.is_unkeyed());
+    assert_eq!(
+        why.to_string(),
+        "policy per \"minute\" allows 1/m; retry after 50 s"
+    );
     let length = response.body().size_hint().exact();
     let body = text(response).await;
     assert_eq!(length, Some(body.len() as u64));
