@@ -117,7 +117,7 @@ impl MemoryStore {
     ///
     /// moka lets a burst of writers run ahead of its evictions; a quarter is all they get.
     pub(crate) fn has_room(&self) -> bool {
-        let fits = || self.ledger.bytes() <= self.max_bytes + self.max_bytes / 4;
+        let fits = || self.ledger.bytes() <= self.max_bytes.saturating_add(self.max_bytes / 4);
         fits() || {
             self.settle();
             fits()
@@ -190,7 +190,7 @@ impl MemoryStore {
         }
         self.cache.invalidate(&BALLAST);
         self.settle();
-        evicted * self.unit
+        evicted.saturating_mul(self.unit)
     }
 
     /// Waits, a few milliseconds at most, until the ledger is down to `goal`: a thread that was put
@@ -206,7 +206,7 @@ impl MemoryStore {
     }
 
     fn set_ballast(&self, units: u64) {
-        let ballast = Resource::ballast(units * self.unit);
+        let ballast = Resource::ballast(units.saturating_mul(self.unit));
         self.cache.insert(BALLAST, Arc::new(ballast));
         self.cache.run_pending_tasks();
         drop_garbage(1);

@@ -36,6 +36,20 @@ async fn a_flood_stays_within_its_bytes() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn the_smallest_and_the_largest_cache_work() {
+    for max_bytes in [4096, u64::from(u32::MAX) * 8, u64::MAX] {
+        let layer = CacheLayer::new(max_bytes);
+        let (cache, handle) = (layer.layer(sized(100)), layer.handle());
+        for n in 0..3 {
+            ask(&cache, get(&format!("http://a/{}", n / 2))).await;
+        }
+        let seen = ask(&cache, get("http://a/1")).await;
+        assert_eq!(seen.cache(), "hit", "{max_bytes}");
+        assert!(handle.reclaim(u64::MAX) > 0);
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn lru_keeps_the_last_and_tiny_lfu_the_popular() {
     for (eviction, kept) in [(Eviction::TinyLfu, true), (Eviction::Lru, false)] {
         let layer = CacheLayer::new(256 * 1024).eviction(eviction);
