@@ -273,7 +273,7 @@ async fn a_closure_takes_the_answers_place() {
     macro_rules! replaced {
         ($layer:expr) => {
             $layer.with_rejection(|parts: &http::request::Parts, why: &_| {
-                teapot(parts.uri.path(), &format!("{why:?}"))
+                teapot(parts.uri.path(), &format!("{why}"))
             })
         };
     }
