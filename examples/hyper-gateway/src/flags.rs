@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 use std::net::{IpAddr, SocketAddr};
 use std::num::{NonZeroU32, NonZeroUsize};
+use std::str::FromStr;
 use std::time::Duration;
 
 use bytesize::ByteSize;
@@ -48,11 +49,11 @@ pub struct Flags {
     pub rate: Option<Quota>,
 
     /// Requests a client may make at once after a pause; needs --rate.
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = count::<NonZeroU32>)]
     pub burst: Option<NonZeroU32>,
 
     /// Requests each client may have in flight; off unless given.
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = count::<NonZeroUsize>)]
     pub concurrency: Option<NonZeroUsize>,
 
     /// Heap bytes at which the cache gives back and requests are refused; off unless given.
@@ -194,6 +195,11 @@ fn some_size(text: &str) -> Result<u64, String> {
     }
 }
 
+fn count<N: FromStr>(text: &str) -> Result<N, String> {
+    text.parse()
+        .map_err(|_| "must be a whole number from 1".to_owned())
+}
+
 fn network(text: &str) -> Result<IpNet, String> {
     text.parse::<IpNet>()
         .or_else(|_| text.parse::<IpAddr>().map(IpNet::from))
@@ -293,12 +299,18 @@ mod tests {
             ("--upstream http://h --rate fast", "--rate"),
             ("--upstream http://h --rate 0/s", "--rate"),
             ("--upstream http://h --burst 5", "--burst needs --rate"),
-            ("--upstream http://h --rate 1/s --burst 0", "--burst"),
+            (
+                "--upstream http://h --rate 1/s --burst 0",
+                "a whole number from 1",
+            ),
+            (
+                "--upstream http://h --concurrency 0",
+                "a whole number from 1",
+            ),
             (
                 "--upstream http://h --rate 1/h --burst 4000000000",
                 "--burst",
             ),
-            ("--upstream http://h --concurrency 0", "--concurrency"),
             ("--upstream http://h --heap-budget 0", "--heap-budget"),
             (
                 "--upstream http://h --trusted-proxy 10.0.0.0/33",
