@@ -1,8 +1,13 @@
 //! The layer from outside: a scripted origin below, a client above, a clock that stands still.
 
+mod contract;
 mod fills;
+mod passing;
 mod reuse;
 mod room;
+mod settings;
+mod storing;
 mod stress;
 mod support;
+mod unshared;
 mod validation;

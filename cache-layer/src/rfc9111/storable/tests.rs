@@ -1,0 +1,219 @@
+use super::*;
+use proptest::prelude::*;
+
+const POLICY: Policy = Policy {
+    max_body_bytes: 1000,
+    default_ttl: Some(Duration::from_secs(9)),
+    heuristic: false,
+    set_cookie: SetCookie::Refuse,
+};
+const ANYONE: Asked = Asked {
+    no_store: false,
+    authorization: false,
+    cookie: false,
+};
+
+fn map(fields: &[(&'static str, &str)]) -> HeaderMap {
+    let mut map = HeaderMap::new();
+    for (name, value) in fields {
+        map.append(*name, value.parse().unwrap());
+    }
+    map
+}
+
+fn decide(asked: Asked, status: u16, fields: &[(&'static str, &str)]) -> Result<Storable, Refusal> {
+    let status = StatusCode::from_u16(status).unwrap();
+    let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000_000);
+    storable(
+        asked,
+        status,
+        &map(fields),
+        None,
+        Duration::ZERO,
+        now,
+        POLICY,
+    )
+}
+
+fn cache_control(status: u16, value: &str) -> Result<u64, Refusal> {
+    decide(ANYONE, status, &[("cache-control", value)]).map(|ok| ok.lifetime.as_secs())
+}
+
+#[test]
+fn directives_that_forbid() {
+    use Refusal::*;
+    for (value, why) in [
+        ("no-store, max-age=60", NoStore),
+        ("private, max-age=60", Private),
+        ("private=\"x\", max-age=60", Private),
+        ("no-cache, max-age=60", NoCache),
+        ("max-age=0", NotFresh),
+        ("s-maxage=0, max-age=60", NotFresh),
+        ("max-age=-1", NotFresh),
+    ] {
+        assert_eq!(cache_control(200, value), Err(why), "{value}");
+    }
+    assert_eq!(
+        decide(
+            Asked {
+                no_store: true,
+                ..ANYONE
+            },
+            200,
+            &[]
+        ),
+        Err(NoStore)
+    );
+}
+
+#[test]
+fn heuristics_are_for_those_who_say_nothing() {
+    let policy = Policy {
+        heuristic: true,
+        default_ttl: None,
+        ..POLICY
+    };
+    let lifetime = |status, fields: &[(&'static str, &str)]| {
+        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(784_111_777);
+        let status = StatusCode::from_u16(status).unwrap();
+        storable(
+            ANYONE,
+            status,
+            &map(fields),
+            None,
+            Duration::ZERO,
+            now,
+            policy,
+        )
+        .map(|ok| (ok.lifetime.as_secs(), ok.own_lifetime))
+    };
+    let modified = ("last-modified", "Sun, 06 Nov 1994 07:49:37 GMT");
+    for status in [200, 203, 204, 300, 301, 308, 404, 405, 410, 414, 501] {
+        assert_eq!(lifetime(status, &[modified]), Ok((360, true)), "{status}");
+    }
+    for status in [201, 302, 403, 500, 503, 599] {
+        assert_eq!(
+            lifetime(status, &[modified]),
+            Err(Refusal::NotFresh),
+            "{status}"
+        );
+        let public = [modified, ("cache-control", "public")];
+        assert_eq!(lifetime(status, &public), Ok((360, true)), "{status}");
+    }
+    let stated = [modified, ("cache-control", "max-age=5")];
+    assert_eq!(lifetime(200, &stated), Ok((5, false)));
+    let expired = [modified, ("expires", "0")];
+    assert_eq!(lifetime(200, &expired), Err(Refusal::NotFresh));
+    assert_eq!(lifetime(200, &[]), Err(Refusal::NotFresh));
+}
+
+#[test]
+fn must_understand_lifts_no_store_for_known_statuses_only() {
+    assert_eq!(
+        cache_control(200, "must-understand, no-store, max-age=60"),
+        Ok(60)
+    );
+    let unknown = cache_control(299, "must-understand, no-store, max-age=60");
+    assert_eq!(unknown, Err(Refusal::NoStore));
+    let unknown = cache_control(299, "must-understand, max-age=60");
+    assert_eq!(unknown, Err(Refusal::Status));
+}
+
+#[test]
+fn any_final_status_by_explicit_word_few_by_default() {
+    for status in [200, 203, 302, 307, 404, 410, 418, 500, 503, 599] {
+        assert_eq!(cache_control(status, "max-age=60"), Ok(60), "{status}");
+    }
+    for status in [206, 304, 428, 429, 431, 511] {
+        assert_eq!(
+            cache_control(status, "max-age=60"),
+            Err(Refusal::Status),
+            "{status}"
+        );
+    }
+    for status in [200, 203, 204, 300, 301, 308] {
+        assert_eq!(cache_control(status, ""), Ok(9), "{status}");
+    }
+    for status in [201, 302, 307, 404, 410, 500, 503] {
+        assert_eq!(
+            cache_control(status, ""),
+            Err(Refusal::NotFresh),
+            "{status}"
+        );
+    }
+}
+
+#[test]
+fn credentials_need_the_origins_word() {
+    let authorized = Asked {
+        authorization: true,
+        ..ANYONE
+    };
+    let cookied = Asked {
+        cookie: true,
+        ..ANYONE
+    };
+    for (value, authorization, cookie) in [
+        ("max-age=60", false, false),
+        ("max-age=60, immutable", false, false),
+        ("max-age=60, proxy-revalidate", false, false),
+        ("max-age=60, must-revalidate", true, false),
+        ("max-age=60, public", true, true),
+        ("s-maxage=60", true, true),
+    ] {
+        let fields = &[("cache-control", value)];
+        assert_eq!(
+            decide(authorized, 200, fields).is_ok(),
+            authorization,
+            "{value}"
+        );
+        assert_eq!(decide(cookied, 200, fields).is_ok(), cookie, "{value}");
+    }
+}
+
+#[test]
+fn set_cookie_vary_age_and_size_keep_out() {
+    let fresh = ("cache-control", "max-age=60, public");
+    assert_eq!(
+        decide(ANYONE, 200, &[fresh, ("set-cookie", "a=b")]),
+        Err(Refusal::SetCookie)
+    );
+    assert_eq!(
+        decide(ANYONE, 200, &[fresh, ("vary", "*")]),
+        Err(Refusal::Vary)
+    );
+    let big = "x".repeat(MAX_HEADER_BYTES);
+    assert_eq!(
+        decide(ANYONE, 200, &[fresh, ("x-big", &big)]),
+        Err(Refusal::TooLarge)
+    );
+    let now = SystemTime::now();
+    let of = |length, age| {
+        let age = Duration::from_secs(age);
+        storable(
+            ANYONE,
+            StatusCode::OK,
+            &map(&[fresh]),
+            length,
+            age,
+            now,
+            POLICY,
+        )
+    };
+    assert_eq!(of(Some(1001), 0), Err(Refusal::TooLarge));
+    assert!(of(Some(1000), 59).is_ok());
+    assert_eq!(of(Some(1000), 60), Err(Refusal::NotFresh));
+}
+
+proptest! {
+    #[test]
+    fn a_forbidding_directive_is_never_outvoted(
+        forbid in prop::sample::select(vec!["no-store", "Private", "NO-CACHE", "private=\"a,b\""]),
+        allow in prop::sample::subsequence(vec!["public", "max-age=99", "s-maxage=9", "immutable"], 0..4),
+        at in 0usize..4, status in 200u16..600,
+    ) {
+        let mut list: Vec<&str> = allow;
+        list.insert(at.min(list.len()), forbid);
+        prop_assert!(cache_control(status, &list.join(", ")).is_err());
+    }
+}
