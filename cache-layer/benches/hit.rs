@@ -1,5 +1,6 @@
 //! What a hit costs against the floor, which is copying a prebuilt response with the same fields,
-//! and whether the bytes that the cache counts are the bytes that the heap holds.
+//! whether the bytes that the cache counts are the bytes that the heap holds, and how long it takes to
+//! give half of them back.
 //!
 //! `cargo bench -p cache-layer --bench hit` (add `-- --quick` for a short run,
 //! `--hits-only` for a profiler)
@@ -205,6 +206,28 @@ fn main() {
     for body in [0, 100, 1024, 16 * 1024] {
         accounting(&runtime, body, if quick { 2_000 } else { 20_000 });
     }
+    reclaim(&runtime, if quick { 3 } else { 9 });
+}
+
+/// Gives back half of what the cache holds, in entries of 16 KiB.
+fn reclaim(runtime: &tokio::runtime::Runtime, rounds: usize) {
+    const ENTRIES: u64 = 4096;
+    let uris: Vec<Uri> = (0..ENTRIES)
+        .map(|n| format!("http://api.example.com/{n}").parse().unwrap())
+        .collect();
+    let (mut times, mut freed) = (Vec::new(), 0);
+    for _ in 0..rounds {
+        let layer = CacheLayer::new(128 << 20);
+        let (cache, handle) = (layer.layer(Origin { body: 16 * 1024 }), layer.handle());
+        runtime.block_on(async { fill(&cache, &uris).await });
+        let half = handle.stats().bytes / 2;
+        let start = Instant::now();
+        freed = handle.reclaim(half);
+        times.push(start.elapsed().as_secs_f64() * 1e3);
+    }
+    let time = median(&mut times);
+    let mib = freed as f64 / f64::from(1 << 20);
+    println!("\nreclaim of half of {ENTRIES} entries of 16 KiB: {time:.2} ms for {mib:.1} MiB");
 }
 
 async fn fill(cache: &Cache<Origin>, uris: &[Uri]) {

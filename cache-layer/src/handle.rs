@@ -36,7 +36,7 @@ impl CacheHandle {
     /// Frees about so many bytes, expired entries first, then the ones that the eviction policy
     /// values least; returns the bytes really freed.
     ///
-    /// It works until it is done, about a millisecond for 10 MiB: call it off the async workers,
+    /// It works until it is done, some milliseconds for 40 MiB: call it off the async workers,
     /// as `tokio::task::spawn_blocking` does. Bytes that a client is still reading are freed when it
     /// has read them, and do not count.
     #[expect(clippy::must_use_candidate, reason = "called for what it does")]

@@ -54,8 +54,11 @@ impl<S> Miss<S> {
                     }
                     Joined::Follows(seat) => {
                         let headline = tokio::time::timeout_at(deadline, seat.headline()).await;
-                        let Ok(Headline::Published(head)) = headline else {
-                            break;
+                        let head = match headline {
+                            Ok(Headline::Published(head)) => head,
+                            // That one was asked with a cookie; this one is not.
+                            Ok(Headline::Personal) if !self.look.asked.cookie => continue,
+                            _ => break,
                         };
                         if !head.allows(self.look.asked) {
                             break;

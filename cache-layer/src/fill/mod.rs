@@ -11,6 +11,7 @@
 //!    the answer may be shared, its head is *published* and everyone reads on. If not, the
 //!    followers are *released* at once, each to the origin by itself; the answer goes to the leader
 //!    alone, unbuffered, and a mark keeps requests for this key from queueing for a while.
+//!    If it was only for the leader's cookie, those who have none try once more among themselves.
 //! 3. **Filling.** The task reads the body at its own pace, and readers follow at theirs, from
 //!    memory: none holds back another, nor the store. New requests still join, and start at the
 //!    first byte.

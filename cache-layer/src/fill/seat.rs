@@ -41,6 +41,8 @@ pub(crate) enum Headline {
     Published(Arc<Head>),
     /// May not: everyone to the origin by himself.
     Released,
+    /// May not, because of who asked: others may share an answer of their own.
+    Personal,
 }
 
 struct State {
@@ -104,6 +106,10 @@ impl Fill {
 
     pub(super) fn release(&self) {
         self.headline.send_replace(Headline::Released);
+    }
+
+    pub(super) fn release_others(&self) {
+        self.headline.send_replace(Headline::Personal);
     }
 
     /// A place from which the whole body can be read; none once its start is gone.

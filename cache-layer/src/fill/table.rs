@@ -58,7 +58,7 @@ impl Fills {
                 && match fill.headline() {
                     Headline::Pending => fill.selection.matches(request),
                     Headline::Published(head) => head.selection.matches(request),
-                    Headline::Released => false,
+                    Headline::Released | Headline::Personal => false,
                 }
         };
         let fills = shard.get(&key.digest()).into_iter().flatten();

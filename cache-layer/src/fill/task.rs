@@ -4,7 +4,7 @@ use super::body::{read, store};
 use super::judge::{Received, judge};
 use super::table::Lead;
 use crate::body::RequestBody;
-use crate::rfc9111::storable::Asked;
+use crate::rfc9111::storable::{Asked, Refusal};
 use crate::rfc9111::validation;
 use crate::shared::Shared;
 use crate::store::{Head, Stored};
@@ -143,15 +143,20 @@ impl<S> Job<S> {
                             read(&shared, &lead, head, body).await;
                         }
                     }
-                    Err(_refusal) => {
-                        // A 304 to a client's own condition, or an answer to its credentials, says
-                        // nothing of what others would get.
-                        if !asked.authorization && response.status() != StatusCode::NOT_MODIFIED {
-                            shared.marks.set(&lead.fill.key, at);
-                        }
+                    Err(refusal) => {
                         // Out of the table first: who comes now does not queue in vain.
                         lead.leave_table();
-                        lead.fill.release();
+                        if refusal == Refusal::Credentials {
+                            lead.fill.release_others();
+                        } else {
+                            // A 304 to a client's own condition, or an answer to its credentials,
+                            // says nothing of what others would get.
+                            let is_304 = response.status() == StatusCode::NOT_MODIFIED;
+                            if !asked.authorization && !is_304 {
+                                shared.marks.set(&lead.fill.key, at);
+                            }
+                            lead.fill.release();
+                        }
                         tell(Ok(Answer::Own(response)));
                     }
                 }

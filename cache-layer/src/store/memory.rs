@@ -32,7 +32,7 @@ const MAX_VARIANTS: usize = 32;
 /// Reserved for the ballast of [`MemoryStore::reclaim`]; a request's key matches no ballast.
 const BALLAST: u128 = u128::MAX;
 /// How much one step of `reclaim` asks of the policy.
-const SLICE: u64 = 256 * 1024;
+const SLICE: u64 = 1024 * 1024;
 
 pub(crate) struct MemoryStore {
     cache: moka::sync::Cache<u128, Arc<Resource>, Identity>,

@@ -203,3 +203,42 @@ async fn credentials_do_not_wait_for_one_another() {
         assert!(origin.recv().now_or_never().is_some());
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_cookie_at_the_head_of_the_queue_costs_the_others_one_request() {
+    let (mut origin, service) = manual();
+    let cache = layer().layer(service);
+    let with_cookie = || request("GET", "http://a/x", &[("cookie", "id=1")]);
+    let leader = tokio::spawn(cache.clone().oneshot(with_cookie()));
+    let (_, respond) = origin.recv().await.unwrap();
+    let plain: Vec<_> = (0..5)
+        .map(|_| tokio::spawn(cache.clone().oneshot(get("http://a/x"))))
+        .collect();
+    let other = tokio::spawn(cache.clone().oneshot(with_cookie()));
+    settle().await;
+    respond.send(answer(&[FRESH], "leader's")).ok().unwrap();
+    assert_eq!(
+        read(leader.await.unwrap().unwrap()).await.text(),
+        "leader's"
+    );
+    settle().await;
+    let mut asked = Vec::new();
+    while let Ok((request, respond)) = origin.try_recv() {
+        let cookie = request.headers().contains_key("cookie");
+        asked.push(cookie);
+        respond
+            .send(answer(&[FRESH], if cookie { "other's" } else { "all" }))
+            .ok()
+            .unwrap();
+    }
+    asked.sort_unstable();
+    assert_eq!(
+        asked,
+        [false, true],
+        "one for all without, one for him who has one"
+    );
+    for client in plain {
+        assert_eq!(read(client.await.unwrap().unwrap()).await.text(), "all");
+    }
+    assert_eq!(read(other.await.unwrap().unwrap()).await.text(), "other's");
+}
