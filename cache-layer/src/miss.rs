@@ -10,7 +10,7 @@ use crate::rfc9111::vary::Selection;
 use crate::shared::Shared;
 use crate::store::Head;
 use bytes::Bytes;
-use http::{HeaderMap, Request, Response, request};
+use http::{HeaderMap, Request, Response, header, request};
 use http_body::Body;
 use std::sync::Arc;
 use tokio::sync::oneshot;
@@ -153,9 +153,13 @@ impl<S> Miss<S> {
                 show.append(response.headers_mut(), Outcome::Forwarded(forward));
                 Ok(response.map(ResponseBody::own))
             }
-            Ok(Ok(Answer::Confirmed(head))) => {
+            Ok(Ok(Answer::Confirmed(head, cookies))) => {
                 let outcome = Outcome::Validated(forward);
-                Ok(from_head(show, outcome, &conditions, &head, seat))
+                let mut response = from_head(show, outcome, &conditions, &head, seat);
+                for cookie in cookies {
+                    response.headers_mut().append(header::SET_COOKIE, cookie);
+                }
+                Ok(response)
             }
             Ok(Ok(Answer::ConfirmedOnce(mut response, stored))) => {
                 show.append(response.headers_mut(), Outcome::Forwarded(forward));
@@ -220,7 +224,7 @@ fn unmodified(conditions: &HeaderMap, head: &Head) -> bool {
 /// The origin is asked for the whole; the leader's own conditions are answered here.
 fn take_conditions(request: &mut HeaderMap) -> HeaderMap {
     let mut conditions = HeaderMap::new();
-    for name in [http::header::IF_NONE_MATCH, http::header::IF_MODIFIED_SINCE] {
+    for name in [header::IF_NONE_MATCH, header::IF_MODIFIED_SINCE] {
         for value in request.get_all(&name) {
             conditions.append(name.clone(), value.clone());
         }

@@ -9,7 +9,7 @@ use crate::rfc9111::validation;
 use crate::shared::Shared;
 use crate::store::{Head, Stored};
 use bytes::Bytes;
-use http::{HeaderMap, Request, Response, StatusCode, request, response};
+use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, header, request, response};
 use http_body::Body;
 use std::sync::Arc;
 use tokio::sync::oneshot;
@@ -33,8 +33,9 @@ pub(crate) struct Job<S> {
 pub(crate) enum Answer<R> {
     /// Its own head as the origin sent it; the body is read from its seat.
     Shared(response::Parts, Arc<Head>),
-    /// What was stored still holds, under a new head; the body is read from its seat.
-    Confirmed(Arc<Head>),
+    /// What was stored still holds, under a new head; the body is read from its seat. The cookies of
+    /// the 304 are the leader's alone where they are not stored.
+    Confirmed(Arc<Head>, Vec<HeaderValue>),
     /// What was stored still holds, but may not be kept or shared any more.
     ConfirmedOnce(Response<()>, Arc<Stored>),
     /// An answer that nobody else may have.
@@ -112,7 +113,12 @@ impl<S> Job<S> {
                 match judge(stored.head.status(), &fields, length) {
                     Ok(head) => {
                         renew(&shared, &lead, &head, &stored);
-                        tell(Ok(Answer::Confirmed(head)));
+                        let mut cookies = Vec::new();
+                        if !head.headers().contains_key(header::SET_COOKIE) {
+                            let own = response.headers().get_all(header::SET_COOKIE);
+                            cookies.extend(own.iter().cloned());
+                        }
+                        tell(Ok(Answer::Confirmed(head, cookies)));
                     }
                     Err(_refusal) => {
                         shared.invalidate(&lead.fill.key);

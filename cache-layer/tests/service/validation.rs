@@ -1,6 +1,7 @@
 //! What is stale is asked about before it is fetched anew.
 
 use crate::support::*;
+use cache_layer::SetCookie;
 use http::StatusCode;
 use std::time::Duration;
 use tokio::time::advance;
@@ -136,6 +137,21 @@ async fn other_answers_replace_it_or_pass() {
         let seen = ask(&cache, get("http://a/x")).await;
         assert_eq!((seen.status, seen.text()), (status, text));
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_cookie_that_comes_with_the_304_is_its_own_clients_alone() {
+    let origin = origin(|_, _| not_modified(&[("set-cookie", "id=1")]));
+    let cache = layer().set_cookie(SetCookie::Strip).layer(origin);
+    ask(&cache, get("http://a/x")).await;
+    advance(Duration::from_secs(15)).await;
+    let confirmed = ask(&cache, get("http://a/x")).await;
+    assert_eq!(
+        (confirmed.text(), confirmed.field("set-cookie")),
+        ("hello", Some("id=1"))
+    );
+    let hit = ask(&cache, get("http://a/x")).await;
+    assert_eq!((hit.cache(), hit.field("set-cookie")), ("hit", None));
 }
 
 #[tokio::test(start_paused = true)]
