@@ -39,10 +39,16 @@ pub(crate) fn heuristic_lifetime(headers: &HeaderMap, received: SystemTime) -> O
 
 /// `corrected_initial_age` of section 4.2.3: the age at the moment the head was received.
 pub(crate) fn initial_age(headers: &HeaderMap, received: SystemTime, delay: Duration) -> Duration {
-    let apparent = date(headers)
-        .and_then(|date| received.duration_since(date).ok())
-        .unwrap_or_default();
+    // In whole seconds, as a Date is: what was made in this second has no age yet.
+    let apparent = date(headers).map_or(0, |date| whole_seconds(received) - whole_seconds(date));
+    let apparent = Duration::from_secs(u64::try_from(apparent).unwrap_or_default());
     apparent.max(age_field(headers) + delay)
+}
+
+fn whole_seconds(time: SystemTime) -> i64 {
+    let since_epoch = time.duration_since(SystemTime::UNIX_EPOCH);
+    // No date before 1970 can be parsed; should a clock say so, the age is only overestimated.
+    since_epoch.map_or(0, |time| i64::try_from(time.as_secs()).unwrap_or(i64::MAX))
 }
 
 /// The first member of `Age`; what cannot be read is ignored (section 5.1).
@@ -156,6 +162,19 @@ mod tests {
         let date = ("date", "Sun, 06 Nov 1994 08:49:37 GMT");
         assert_eq!(age(&[date], 2), 30);
         assert_eq!(age(&[date, ("age", "40")], 2), 42);
+        let late = at + Duration::from_millis(999);
+        assert_eq!(
+            initial_age(&headers(&[date]), late, Duration::ZERO).as_secs_f64(),
+            30.0
+        );
+        assert_eq!(
+            initial_age(
+                &headers(&[date]),
+                at - Duration::from_secs(90),
+                Duration::ZERO
+            ),
+            Duration::ZERO
+        );
         assert_eq!(age(&[("age", "7, 900")], 0), 7);
         assert_eq!(age(&[("age", "nonsense")], 1), 1);
         assert_eq!(age(&[("age", "-5")], 0), 0);
