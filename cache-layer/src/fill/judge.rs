@@ -5,7 +5,7 @@ use crate::rfc9111::storable::{self, Asked, Refusal, SetCookie, Storable, conten
 use crate::rfc9111::vary::Selection;
 use crate::rfc9111::{fields, freshness};
 use crate::shared::Shared;
-use crate::store::{ADDED_FIELDS, Facts, Head};
+use crate::store::{ADDED_FIELDS, Head, Terms};
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -64,7 +64,7 @@ pub(super) fn judge(
         // RFC 9110 section 6.6.1: who keeps an answer without a Date writes down when it came.
         stored.insert(header::DATE, date);
     }
-    let facts = Facts {
+    let terms = Terms {
         selection: Selection::of(&vary, selecting),
         shared_with,
         lifetime,
@@ -74,5 +74,5 @@ pub(super) fn judge(
         number: fill.number,
     };
     let show = shared.settings.cache_status;
-    Ok(Arc::new(Head::new(status, stored, show, facts)))
+    Ok(Arc::new(Head::new(status, stored, show, terms)))
 }

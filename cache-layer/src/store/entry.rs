@@ -31,7 +31,7 @@ pub(crate) struct Head {
 }
 
 /// What [`Head::new`] is made of besides the fields.
-pub(crate) struct Facts {
+pub(crate) struct Terms {
     pub(crate) selection: Selection,
     pub(crate) shared_with: Sharing,
     pub(crate) lifetime: Duration,
@@ -50,11 +50,11 @@ impl Head {
         status: StatusCode,
         mut fields: HeaderMap,
         show: CacheStatus,
-        facts: Facts,
+        terms: Terms,
     ) -> Self {
         fields.insert(header::AGE, age_value(Duration::ZERO));
         show.append(&mut fields, Outcome::Hit);
-        let Facts {
+        let Terms {
             selection,
             shared_with,
             lifetime,
@@ -62,7 +62,7 @@ impl Head {
             received,
             length,
             number,
-        } = facts;
+        } = terms;
         Self {
             status,
             headers: fields,

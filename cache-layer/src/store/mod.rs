@@ -6,7 +6,7 @@ mod ledger;
 mod marks;
 mod memory;
 
-pub(crate) use entry::{ADDED_FIELDS, Facts, Head, Resource, Stored};
+pub(crate) use entry::{ADDED_FIELDS, Head, Resource, Stored, Terms};
 pub(crate) use invalidation::Invalidations;
 pub(crate) use ledger::{Charge, Ledger};
 pub(crate) use marks::Marks;

@@ -15,9 +15,7 @@ async fn a_miss_streams_while_it_fills() {
     let layer = layer();
     let cache = layer.layer(service);
     let client = tokio::spawn(cache.clone().oneshot(get("http://a/x")));
-    let (_, respond) = origin.recv().await.unwrap();
-    let (script, body) = Script::new();
-    respond.send(head(&[FRESH], body)).ok().unwrap();
+    let script = answered(&mut origin, &[FRESH]).await;
     let mut response = client.await.unwrap().unwrap().into_body();
 
     script.data("one");
@@ -204,9 +202,7 @@ async fn a_purge_wins_over_a_fill_that_began_before_it() {
         let layer = layer();
         let cache = layer.layer(service);
         let old = tokio::spawn(cache.clone().oneshot(get("http://a/x")));
-        let (_, respond) = origin.recv().await.unwrap();
-        let (script, body) = Script::new();
-        respond.send(head(&[FRESH], body)).ok().unwrap();
+        let script = answered(&mut origin, &[FRESH]).await;
         script.data("old");
         settle().await;
         act(&layer.handle());

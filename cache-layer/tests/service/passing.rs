@@ -62,9 +62,7 @@ async fn fills_count_towards_the_room_and_stream_through_when_there_is_none() {
     let mut scripts = Vec::new();
     for n in 0..20 {
         let client = tokio::spawn(cache.clone().oneshot(get(&format!("http://a/{n}"))));
-        let (_, respond) = origin.recv().await.unwrap();
-        let (script, body) = Script::new();
-        respond.send(head(&[FRESH], body)).ok().unwrap();
+        let script = answered(&mut origin, &[FRESH]).await;
         for _ in 0..30 {
             script.data(vec![1; 1000]);
         }
@@ -105,9 +103,7 @@ async fn a_reader_that_stalls_others_is_cut_off_and_a_lone_one_is_not() {
     assert!(cut.contains("read too slowly"), "{cut}");
 
     let lone = tokio::spawn(cache.clone().oneshot(get("http://a/y")));
-    let (_, respond) = origin.recv().await.unwrap();
-    let (script, body) = Script::new();
-    respond.send(head(&[FRESH], body)).ok().unwrap();
+    let script = answered(&mut origin, &[FRESH]).await;
     for _ in 0..20 {
         script.data(vec![1; 10_000]);
     }
@@ -124,9 +120,7 @@ async fn the_origin_is_let_go_when_all_readers_of_a_large_body_leave() {
     let layer = layer().max_entry_bytes(1000);
     let cache = layer.layer(service);
     let client = tokio::spawn(cache.clone().oneshot(get("http://a/x")));
-    let (_, respond) = origin.recv().await.unwrap();
-    let (script, body) = Script::new();
-    respond.send(head(&[FRESH], body)).ok().unwrap();
+    let script = answered(&mut origin, &[FRESH]).await;
     let response = client.await.unwrap().unwrap();
     for _ in 0..10 {
         script.data(vec![1; 10_000]);
@@ -148,12 +142,7 @@ async fn a_known_length_over_the_limit_streams_through_at_once() {
     let layer = layer().max_entry_bytes(1000);
     let cache = layer.layer(service);
     let client = tokio::spawn(cache.clone().oneshot(get("http://a/x")));
-    let (_, respond) = origin.recv().await.unwrap();
-    let (script, body) = Script::new();
-    respond
-        .send(head(&[FRESH, ("content-length", "1001")], body))
-        .ok()
-        .unwrap();
+    let script = answered(&mut origin, &[FRESH, ("content-length", "1001")]).await;
     let response = client.await.unwrap().unwrap();
     script.data(vec![1; 500]);
     settle().await;

@@ -254,6 +254,17 @@ pub(crate) fn manual() -> (
     (receiver, service)
 }
 
+/// Answers the next request with these fields; the body is still to be sent.
+pub(crate) async fn answered(
+    origin: &mut mpsc::UnboundedReceiver<Pending>,
+    fields: &[(&str, &str)],
+) -> Script {
+    let (_, respond) = origin.recv().await.unwrap();
+    let (script, body) = Script::new();
+    respond.send(head(fields, body)).ok().unwrap();
+    script
+}
+
 /// Lets every task run as far as it can.
 pub(crate) async fn settle() {
     for _ in 0..50 {
