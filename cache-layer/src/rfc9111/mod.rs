@@ -10,14 +10,23 @@
 //! | [`invalidation`] | what does a write invalidate (section 4.4)? |
 //! | [`precondition`] | would the client rather have a 304 (section 4.3.2)? |
 //! | [`validation`] | does the origin say that it still holds (section 4.3)? |
+//! | [`range`] | which octets are asked for, which were sent (RFC 9110 section 14)? |
+//! | [`parts`] | what is held of an answer that came in parts (sections 3.3 and 3.4)? |
+//! | [`strong`] | are two answers the same, octet for octet (RFC 9110 section 8.8)? |
 //! | [`fields`] | which fields are kept (section 3.1)? |
 
 pub(crate) mod directives;
 pub(crate) mod fields;
 pub(crate) mod freshness;
 pub(crate) mod invalidation;
+#[cfg_attr(not(test), allow(dead_code))]
+pub(crate) mod parts;
 pub(crate) mod precondition;
+#[cfg_attr(not(test), allow(dead_code))]
+pub(crate) mod range;
 pub(crate) mod reuse;
 pub(crate) mod storable;
+#[cfg_attr(not(test), allow(dead_code))]
+pub(crate) mod strong;
 pub(crate) mod validation;
 pub(crate) mod vary;
