@@ -1,7 +1,9 @@
 //! How long an answer is fresh and how old it is (RFC 9111 section 4.2).
 
+use super::dates::http_date_at;
+pub(crate) use super::dates::{date, http_date};
 use super::directives::{ResponseDirectives, delta_seconds, elements};
-use http::{HeaderMap, HeaderValue, header};
+use http::{HeaderMap, header};
 use std::time::{Duration, SystemTime};
 
 /// The lifetime that the origin states for a shared cache, if it states one (section 4.2.1).
@@ -21,7 +23,7 @@ pub(crate) fn explicit_lifetime(
     }
     let from = date(headers).unwrap_or(received);
     Some(
-        http_date(first)
+        http_date_at(first, received)
             .and_then(|until| until.duration_since(from).ok())
             .unwrap_or(Duration::ZERO),
     )
@@ -58,16 +60,6 @@ fn age_field(headers: &HeaderMap) -> Duration {
         .and_then(|value| elements(value.as_bytes()).next())
         .and_then(delta_seconds)
         .unwrap_or_default()
-}
-
-/// The `Date` field, if it is one.
-pub(crate) fn date(headers: &HeaderMap) -> Option<SystemTime> {
-    headers.get(header::DATE).and_then(http_date)
-}
-
-/// Any of the three formats of RFC 9110 section 5.6.7; zones other than GMT are invalid.
-pub(crate) fn http_date(value: &HeaderValue) -> Option<SystemTime> {
-    httpdate::parse_http_date(value.to_str().ok()?).ok()
 }
 
 /// Takes up to `share` of a lifetime of our own making away, so that entries which were stored in

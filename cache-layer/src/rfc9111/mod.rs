@@ -3,6 +3,7 @@
 //! | file | question |
 //! | --- | --- |
 //! | [`directives`] | what do the `Cache-Control` lines say (section 5.2)? |
+//! | [`dates`] | which moment does a date name (RFC 9110 section 5.6.7)? |
 //! | [`freshness`] | how long is it fresh, how old is it (section 4.2)? |
 //! | [`storable`] | may this answer be stored (section 3)? |
 //! | [`reuse`] | may this stored answer serve that request (section 4)? |
@@ -15,6 +16,7 @@
 //! | [`strong`] | are two answers the same, octet for octet (RFC 9110 section 8.8)? |
 //! | [`fields`] | which fields are kept (section 3.1)? |
 
+pub(crate) mod dates;
 pub(crate) mod directives;
 pub(crate) mod fields;
 pub(crate) mod freshness;

@@ -1,6 +1,6 @@
 //! Which validators say that two answers are the same, octet for octet (RFC 9110 section 8.8).
 
-use super::freshness::{date, http_date};
+use super::dates::{date, http_date};
 use super::range::only;
 use http::{HeaderMap, HeaderValue, header};
 use std::time::Duration;
