@@ -65,7 +65,7 @@ pub(super) fn judge(
         stored.insert(header::DATE, date);
     }
     let terms = Terms {
-        selection: Selection::of(&vary, selecting),
+        selection: Selection::of(&vary, selecting).answered_by(headers),
         shared_with,
         lifetime,
         initial_age,

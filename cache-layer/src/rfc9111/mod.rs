@@ -8,6 +8,7 @@
 //! | [`storable`] | may this answer be stored (section 3)? |
 //! | [`reuse`] | may this stored answer serve that request (section 4)? |
 //! | [`vary`] | were the nominated request fields the same (section 4.1)? |
+//! | [`accept`] | do two lists of preferences say the same (RFC 9110 section 12.5)? |
 //! | [`invalidation`] | what does a write invalidate (section 4.4)? |
 //! | [`precondition`] | would the client rather have a 304 (section 4.3.2)? |
 //! | [`validation`] | does the origin say that it still holds (section 4.3)? |
@@ -16,6 +17,7 @@
 //! | [`strong`] | are two answers the same, octet for octet (RFC 9110 section 8.8)? |
 //! | [`fields`] | which fields are kept (section 3.1)? |
 
+pub(crate) mod accept;
 pub(crate) mod dates;
 pub(crate) mod directives;
 pub(crate) mod fields;
