@@ -4,6 +4,8 @@
 //! | --- | --- |
 //! | [`directives`] | what do the `Cache-Control` lines say (section 5.2)? |
 //! | [`dates`] | which moment does a date name (RFC 9110 section 5.6.7)? |
+//! | [`structured`] | what do fields of RFC 9651 say? |
+//! | [`targeted`] | which directives are for us in particular (RFC 9213)? |
 //! | [`freshness`] | how long is it fresh, how old is it (section 4.2)? |
 //! | [`storable`] | may this answer be stored (section 3)? |
 //! | [`reuse`] | may this stored answer serve that request (section 4)? |
@@ -32,5 +34,9 @@ pub(crate) mod reuse;
 pub(crate) mod storable;
 #[cfg_attr(not(test), allow(dead_code))]
 pub(crate) mod strong;
+#[cfg_attr(not(test), allow(dead_code))]
+pub(crate) mod structured;
+#[cfg_attr(not(test), allow(dead_code))]
+pub(crate) mod targeted;
 pub(crate) mod validation;
 pub(crate) mod vary;
