@@ -12,6 +12,7 @@
 //! | [`vary`] | were the nominated request fields the same (section 4.1)? |
 //! | [`accept`] | do two lists of preferences say the same (RFC 9110 section 12.5)? |
 //! | [`invalidation`] | what does a write invalidate (section 4.4)? |
+//! | [`groups`] | which answers are invalidated together (RFC 9875)? |
 //! | [`precondition`] | would the client rather have a 304 (section 4.3.2)? |
 //! | [`validation`] | does the origin say that it still holds (section 4.3)? |
 //! | [`range`] | which octets are asked for, which were sent (RFC 9110 section 14)? |
@@ -24,6 +25,8 @@ pub(crate) mod dates;
 pub(crate) mod directives;
 pub(crate) mod fields;
 pub(crate) mod freshness;
+#[cfg_attr(not(test), allow(dead_code))]
+pub(crate) mod groups;
 pub(crate) mod invalidation;
 #[cfg_attr(not(test), allow(dead_code))]
 pub(crate) mod parts;
