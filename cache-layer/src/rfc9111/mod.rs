@@ -11,6 +11,7 @@
 //! | [`reuse`] | may this stored answer serve that request (section 4)? |
 //! | [`vary`] | were the nominated request fields the same (section 4.1)? |
 //! | [`accept`] | do two lists of preferences say the same (RFC 9110 section 12.5)? |
+//! | [`no_vary_search`] | which queries ask for the same? |
 //! | [`invalidation`] | what does a write invalidate (section 4.4)? |
 //! | [`groups`] | which answers are invalidated together (RFC 9875)? |
 //! | [`precondition`] | would the client rather have a 304 (section 4.3.2)? |
@@ -28,6 +29,8 @@ pub(crate) mod freshness;
 #[cfg_attr(not(test), allow(dead_code))]
 pub(crate) mod groups;
 pub(crate) mod invalidation;
+#[cfg_attr(not(test), allow(dead_code))]
+pub(crate) mod no_vary_search;
 #[cfg_attr(not(test), allow(dead_code))]
 pub(crate) mod parts;
 pub(crate) mod precondition;
