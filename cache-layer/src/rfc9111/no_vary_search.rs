@@ -33,8 +33,8 @@ pub(crate) struct Rule {
 impl Rule {
     /// None for what has no effect: no field, an invalid one, or one that says the usual.
     ///
-    /// Section 5.1 as of July 2026 finds no effect in `key-order` alone. The draft's examples do find
-    /// one, and so do we.
+    /// By the letter of section 5.1 (July 2026) `key-order` alone has none; by the draft's examples
+    /// it has, and so it has here.
     pub(crate) fn parse(response: &HeaderMap) -> Option<Self> {
         let mut any_order = false;
         let mut named = None;
