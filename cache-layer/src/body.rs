@@ -1,53 +1,116 @@
 //! The bodies that pass through the layer.
 
 use crate::fill::{Broken, Seat};
-use bytes::Bytes;
+use bytes::{Buf, Bytes};
 use http::HeaderMap;
 use http_body::{Body, Frame, SizeHint};
 use pin_project::pin_project;
+use std::collections::VecDeque;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::{error::Error, fmt};
 use tower::BoxError;
 
-/// The request body that the service below sees: the client's, or an empty one where the cache asks
-/// on its own behalf.
+/// The request body that the service below sees: the client's, or one of the cache's making where it
+/// asks on its own behalf.
 #[pin_project]
-pub struct RequestBody<B>(#[pin] Option<B>);
+pub struct RequestBody<B>(#[pin] RequestKind<B>);
+
+#[pin_project(project = RequestKindProjected)]
+enum RequestKind<B> {
+    Original(#[pin] B),
+    Bytes(Bytes),
+    /// Some of it was read already.
+    Resumed {
+        read: VecDeque<Frame<Bytes>>,
+        then: Option<BoxError>,
+        /// In a box, as it has been polled before it came here.
+        rest: Pin<Box<B>>,
+    },
+}
 
 impl<B> RequestBody<B> {
     pub(crate) fn original(body: B) -> Self {
-        Self(Some(body))
+        Self(RequestKind::Original(body))
     }
 
-    pub(crate) fn empty() -> Self {
-        Self(None)
+    pub(crate) fn bytes(content: Bytes) -> Self {
+        Self(RequestKind::Bytes(content))
+    }
+
+    /// A body of which some was read already, to an error perhaps.
+    pub(crate) fn resumed(
+        read: VecDeque<Frame<Bytes>>,
+        then: Option<BoxError>,
+        rest: Pin<Box<B>>,
+    ) -> Self {
+        Self(RequestKind::Resumed { read, then, rest })
     }
 }
 
-impl<B: Body> Body for RequestBody<B> {
-    type Data = B::Data;
-    type Error = B::Error;
+impl<B> Body for RequestBody<B>
+where
+    B: Body,
+    B::Error: Into<BoxError>,
+{
+    type Data = Bytes;
+    type Error = BoxError;
 
     fn poll_frame(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
-        match self.project().0.as_pin_mut() {
-            Some(body) => body.poll_frame(cx),
-            None => Poll::Ready(None),
-        }
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        let body = match self.project().0.project() {
+            RequestKindProjected::Original(body) => body,
+            RequestKindProjected::Bytes(content) if content.is_empty() => return Poll::Ready(None),
+            RequestKindProjected::Bytes(content) => {
+                return Poll::Ready(Some(Ok(Frame::data(std::mem::take(content)))));
+            }
+            RequestKindProjected::Resumed { read, then, rest } => {
+                if let Some(frame) = read.pop_front() {
+                    return Poll::Ready(Some(Ok(frame)));
+                }
+                if let Some(error) = then.take() {
+                    return Poll::Ready(Some(Err(error)));
+                }
+                rest.as_mut()
+            }
+        };
+        let frame = ready!(body.poll_frame(cx));
+        Poll::Ready(frame.map(|frame| frame.map(as_bytes).map_err(Into::into)))
     }
 
     fn is_end_stream(&self) -> bool {
-        self.0.as_ref().is_none_or(Body::is_end_stream)
+        match &self.0 {
+            RequestKind::Original(body) => body.is_end_stream(),
+            RequestKind::Bytes(content) => content.is_empty(),
+            RequestKind::Resumed { read, then, rest } => {
+                read.is_empty() && then.is_none() && rest.is_end_stream()
+            }
+        }
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.0
-            .as_ref()
-            .map_or_else(|| SizeHint::with_exact(0), Body::size_hint)
+        match &self.0 {
+            RequestKind::Original(body) => body.size_hint(),
+            RequestKind::Bytes(content) => SizeHint::with_exact(content.len() as u64),
+            RequestKind::Resumed { read, rest, .. } => {
+                let read = read.iter().filter_map(Frame::data_ref).map(Bytes::len);
+                let read = read.sum::<usize>() as u64;
+                let mut hint = rest.size_hint();
+                if let Some(upper) = hint.upper() {
+                    hint.set_upper(upper.saturating_add(read));
+                }
+                hint.set_lower(hint.lower().saturating_add(read));
+                hint
+            }
+        }
     }
+}
+
+/// Nothing is copied of what is `Bytes` already.
+pub(crate) fn as_bytes<D: Buf>(frame: Frame<D>) -> Frame<Bytes> {
+    frame.map_data(|mut data| data.copy_to_bytes(data.remaining()))
 }
 
 impl<B> fmt::Debug for RequestBody<B> {

@@ -1,7 +1,8 @@
 //! The future of [`Cache`](crate::Cache).
 
 use crate::body::ResponseBody;
-use crate::cache_status::Outcome;
+use crate::cache_status::{Details, Outcome};
+use crate::head::HeadSent;
 use crate::shared::{Shared, Write};
 use http::Response;
 use pin_project::pin_project;
@@ -31,18 +32,33 @@ enum Kind<F, R, E> {
         shared: Arc<Shared>,
         after: After,
     },
-    // Boxed: only misses take this way, and they spawn a task anyway.
-    Miss(MissFuture<R, E>),
+    // Hits do not take this way.
+    Boxed(BoxedFuture<R, E>),
 }
 
-pub(crate) type MissFuture<R, E> =
+pub(crate) type BoxedFuture<R, E> =
     Pin<Box<dyn Future<Output = Result<Response<ResponseBody<R>>, E>> + Send>>;
 
 /// What remains to be done with an answer that was passed on.
 pub(crate) struct After {
     pub(crate) outcome: Outcome,
-    /// Boxed: a write's key must not make each hit's future larger.
-    pub(crate) write: Option<Box<Write>>,
+    /// Boxed: its key must not make each hit's future larger.
+    pub(crate) then: Option<Box<Then>>,
+}
+
+/// What an answer may change in the store.
+pub(crate) enum Then {
+    Invalidate(Write),
+    Update(HeadSent),
+}
+
+impl After {
+    pub(crate) fn nothing(outcome: Outcome) -> Self {
+        Self {
+            outcome,
+            then: None,
+        }
+    }
 }
 
 impl<F, R, E> ResponseFuture<F, R, E> {
@@ -58,8 +74,8 @@ impl<F, R, E> ResponseFuture<F, R, E> {
         })
     }
 
-    pub(crate) fn miss(answer: MissFuture<R, E>) -> Self {
-        Self(Kind::Miss(answer))
+    pub(crate) fn boxed(answer: BoxedFuture<R, E>) -> Self {
+        Self(Kind::Boxed(answer))
     }
 }
 
@@ -81,19 +97,23 @@ where
             } => {
                 let mut response = ready!(response.poll(cx))?;
                 let status = response.status();
-                // RFC 9111 section 4.4: a non-error answer to an unsafe method.
-                if let Some(write) = &after.write
-                    && (status.is_success() || status.is_redirection())
-                {
-                    shared.written(write, response.headers());
+                match after.then.as_deref() {
+                    // RFC 9111 section 4.4: a non-error answer to an unsafe method.
+                    Some(Then::Invalidate(write))
+                        if status.is_success() || status.is_redirection() =>
+                    {
+                        shared.written(write, response.headers());
+                    }
+                    Some(Then::Update(sent)) => {
+                        sent.answered(shared, status, response.headers(), response.extensions());
+                    }
+                    _ => {}
                 }
-                shared
-                    .settings
-                    .cache_status
-                    .append(response.headers_mut(), after.outcome);
+                let field = &shared.settings.status_field;
+                field.append(response.headers_mut(), after.outcome, &Details::default());
                 Poll::Ready(Ok(response.map(ResponseBody::own)))
             }
-            KindProjected::Miss(answer) => answer.as_mut().poll(cx),
+            KindProjected::Boxed(answer) => answer.as_mut().poll(cx),
         }
     }
 }

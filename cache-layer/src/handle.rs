@@ -1,8 +1,12 @@
 use crate::shared::Shared;
 use crate::stats::CacheStats;
-use http::Uri;
+use crate::store::Purge;
+use crate::warm::{Warm, Warmed, warm};
+use http::{Request, Response, Uri};
+use http_body::Body;
 use std::fmt;
 use std::sync::Arc;
+use tower_service::Service;
 
 /// The way into a cache from outside the request path; clones share the cache.
 #[derive(Clone)]
@@ -21,11 +25,73 @@ impl CacheHandle {
     /// It takes effect at once: no later request sees what was stored before, nor what a fill brings
     /// that began before. Requests in origin form are stored under the scheme `http`.
     pub fn purge(&self, uri: &Uri) -> bool {
-        let key = self.shared.uri_key(uri);
-        if let Ok(key) = &key {
-            self.shared.invalidate(key);
-        }
-        key.is_ok()
+        self.shared.purge(uri, Purge::Hard)
+    }
+
+    /// As [`purge`](Self::purge), but what is stored becomes stale instead: it is asked about before
+    /// its next use, or served meanwhile where it allows
+    /// [`stale_while_revalidate`](crate::CacheLayer::stale_while_revalidate).
+    pub fn purge_softly(&self, uri: &Uri) -> bool {
+        self.shared.purge(uri, Purge::Soft)
+    }
+
+    /// Invalidates all that has this [`tag`](crate::CachePolicy::tag), of all layers that share the
+    /// memory, at once.
+    ///
+    /// Tags that happen to share a slot in a fixed table go together: that costs a miss now and then.
+    pub fn purge_tag(&self, tag: &str) {
+        self.shared.purge_tag(tag, Purge::Hard);
+    }
+
+    /// As [`purge_tag`](Self::purge_tag), but what is stored becomes stale instead.
+    pub fn purge_tag_softly(&self, tag: &str) {
+        self.shared.purge_tag(tag, Purge::Soft);
+    }
+
+    /// Sends requests through a service that has this cache in it, so that their answers are there
+    /// before somebody asks; says what came of them.
+    ///
+    /// They become GET requests, and what is stored already is asked for anew. The bodies are read
+    /// and thrown away.
+    ///
+    /// ```
+    /// use axum::{Router, body::Body, http::{Request, header}, routing::get};
+    /// use cache_layer::{CacheLayer, Warm};
+    /// use std::time::Duration;
+    ///
+    /// # let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    /// # runtime.block_on(async {
+    /// let cache = CacheLayer::new(1 << 20);
+    /// let handle = cache.handle();
+    /// let app: Router = Router::new()
+    ///     .route("/", get(|| async { ([(header::CACHE_CONTROL, "max-age=5")], "hello") }))
+    ///     .layer(cache);
+    ///
+    /// let hot = ["http://a.example/"].map(|uri| Request::get(uri).body(Body::empty()).unwrap());
+    /// let warmed = handle.warm(app, hot, &Warm::new().ttl(Duration::from_secs(60))).await;
+    /// assert_eq!(warmed.stored, 1);
+    /// # });
+    /// ```
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping it ends the requests that are under way; what has been stored stays.
+    pub async fn warm<S, B, R>(
+        &self,
+        service: S,
+        requests: impl IntoIterator<Item = Request<B>>,
+        how: &Warm,
+    ) -> Warmed
+    where
+        S: Service<Request<B>, Response = Response<R>> + Clone + Send + 'static,
+        S::Future: Send + 'static,
+        S::Error: Send + 'static,
+        B: Send + 'static,
+        R: Body + Send + 'static,
+        R::Data: Send,
+        R::Error: Send,
+    {
+        warm(&self.shared, service, requests, how).await
     }
 
     /// Invalidates everything, at once, and gives the memory back.
@@ -41,7 +107,7 @@ impl CacheHandle {
     /// has read them, and do not count.
     #[expect(clippy::must_use_candidate, reason = "called for what it does")]
     pub fn reclaim(&self, bytes: u64) -> u64 {
-        self.shared.reclaim(bytes)
+        self.shared.pool.reclaim(bytes)
     }
 
     /// What the cache has done and holds.

@@ -1,10 +1,14 @@
 use crate::cache_status::CacheStatus;
 use crate::error::ConfigError;
 use crate::handle::CacheHandle;
-use crate::rfc9111::storable::SetCookie;
+use crate::policy::LONGEST;
+use crate::pool::Pool;
+use crate::rfc9111::storable::{Cookies, SetCookie};
 use crate::service::Cache;
-use crate::shared::{Settings, Shared};
+use crate::settings::Settings;
+use crate::shared::Shared;
 use crate::store::Eviction;
+use http::HeaderName;
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -23,15 +27,13 @@ use tower_layer::Layer;
 #[must_use]
 pub struct CacheLayer {
     settings: Settings,
-    /// Made at the first use, so that clones made before it share it too.
+    /// Both are made at the first use, so that clones made before it share them too.
+    pool: Arc<OnceLock<Arc<Pool>>>,
     shared: Arc<OnceLock<Arc<Shared>>>,
 }
 
 /// The least memory that a cache can do anything with.
 const MIN_BYTES: u64 = 4096;
-
-/// What an overflowing `delta-seconds` counts as (RFC 9111 section 1.2.2).
-const LONGEST: Duration = Duration::from_secs(1 << 31);
 
 impl CacheLayer {
     /// A cache of at most so many bytes, counted as they are really held: bodies, fields, keys and
@@ -61,19 +63,8 @@ impl CacheLayer {
             )));
         }
         Ok(Self {
-            settings: Settings {
-                max_bytes,
-                max_entry_bytes: 1 << 20,
-                default_ttl: None,
-                heuristic: false,
-                set_cookie: SetCookie::default(),
-                ttl_jitter: 0.1,
-                eviction: Eviction::default(),
-                collapse_wait: Duration::from_secs(30),
-                fill_timeout: Duration::from_secs(60),
-                namespace: Box::default(),
-                cache_status: CacheStatus::default(),
-            },
+            settings: Settings::new(max_bytes),
+            pool: Arc::default(),
             shared: Arc::default(),
         })
     }
@@ -106,9 +97,109 @@ impl CacheLayer {
         self
     }
 
+    /// For how long past its lifetime an answer is served at once and fetched anew in the background,
+    /// where it does not say so itself (RFC 5861 section 3); off by default.
+    ///
+    /// `must-revalidate`, `proxy-revalidate`, `s-maxage` and `no-cache` forbid it. More than 68 years
+    /// count as 68.
+    pub fn stale_while_revalidate(mut self, time: Duration) -> Self {
+        self.setting().stale_while_revalidate = time.min(LONGEST);
+        self
+    }
+
+    /// For how long past its lifetime an answer is served where the service fails, or answers 500,
+    /// 502, 503 or 504, where it does not say so itself (RFC 5861 section 4); off by default.
+    ///
+    /// `must-revalidate`, `proxy-revalidate`, `s-maxage` and `no-cache` forbid it. More than 68 years
+    /// count as 68.
+    pub fn stale_if_error(mut self, time: Duration) -> Self {
+        self.setting().stale_if_error = time.min(LONGEST);
+        self
+    }
+
+    /// Fields that speak to this cache in place of `Cache-Control` and `Expires`, such as
+    /// `CDN-Cache-Control`, the most telling first (RFC 9213); none by default.
+    pub fn targeted(mut self, fields: impl IntoIterator<Item = HeaderName>) -> Self {
+        self.setting().targeted = fields.into_iter().collect();
+        self
+    }
+
     /// What becomes of answers with `Set-Cookie`; they are not stored by default.
     pub fn set_cookie(mut self, set_cookie: SetCookie) -> Self {
         self.setting().set_cookie = set_cookie;
+        self
+    }
+
+    /// What becomes of requests with `Cookie`; by default they share only what says that it is for
+    /// everybody.
+    pub fn cookies(mut self, cookies: Cookies) -> Self {
+        self.setting().cookies = cookies;
+        self
+    }
+
+    /// Whether an answer to POST that states its lifetime, and in `Content-Location` that it is what a
+    /// GET of the same URI would get, answers later GET requests (RFC 9110 section 9.3.3); off by
+    /// default.
+    pub fn store_post(mut self, on: bool) -> Self {
+        self.setting().store_post = on;
+        self
+    }
+
+    /// Whether answers to QUERY are stored, with the request's content as part of the key (RFC 10008
+    /// section 2.7); off by default.
+    pub fn query(mut self, on: bool) -> Self {
+        self.setting().query = on;
+        self
+    }
+
+    /// A gRPC method whose answers are stored, with the request's content as part of the key, by its
+    /// path, such as `/package.Service/Method`; none by default.
+    ///
+    /// Only for unary methods that change nothing. Answers live as long as their `cache-control`
+    /// metadata say, else for `ttl` (more than 68 years count as 68), and only with status OK. What
+    /// was asked for with `authorization` metadata is not shared, unless it says `public`.
+    ///
+    /// # Panics
+    ///
+    /// If the path does not begin with a slash, or `ttl` is zero.
+    #[track_caller]
+    pub fn grpc_method(mut self, path: &str, ttl: Duration) -> Self {
+        assert!(
+            path.starts_with('/'),
+            "grpc_method is {path:?}, but must be like \"/package.Service/Method\""
+        );
+        assert!(
+            !ttl.is_zero(),
+            "the ttl of grpc_method {path:?} is 0 s, but must be longer"
+        );
+        self.setting().grpc.push((path.into(), ttl.min(LONGEST)));
+        self
+    }
+
+    /// The longest content of a QUERY or gRPC request that becomes part of a key, in bytes; 64 KiB by
+    /// default. Requests with more are passed on.
+    pub fn max_key_content(mut self, bytes: u64) -> Self {
+        self.setting().max_key_content = bytes;
+        self
+    }
+
+    /// Whether `No-Vary-Search` in answers is heeded: which parameters of a query matter
+    /// (draft-ietf-httpbis-no-vary-search-10); off by default.
+    pub fn no_vary_search(mut self, on: bool) -> Self {
+        self.setting().no_vary_search = on;
+        self
+    }
+
+    /// An extension that background requests inherit from the request that caused them.
+    ///
+    /// They have none otherwise, as extensions may say who the client is. A service below that fails
+    /// without one, such as a state that an outer layer puts in, needs it named here.
+    pub fn carry_extension<T: Clone + Send + Sync + 'static>(mut self) -> Self {
+        self.setting().carried.push(|from, to| {
+            if let Some(extension) = from.get::<T>() {
+                to.insert(extension.clone());
+            }
+        });
         self
     }
 
@@ -171,6 +262,46 @@ impl CacheLayer {
         self
     }
 
+    /// The name of this cache in `Cache-Status`; by default `cache-layer`.
+    ///
+    /// # Panics
+    ///
+    /// If it is empty, longer than 64 characters, or has others than visible ASCII and spaces.
+    #[track_caller]
+    pub fn cache_name(mut self, name: &str) -> Self {
+        let allowed = |byte: u8| (b' '..=b'~').contains(&byte);
+        assert!(
+            (1..=64).contains(&name.len()) && name.bytes().all(allowed),
+            "cache_name is {name:?}, but must be 1 to 64 characters of visible ASCII and spaces"
+        );
+        self.setting().cache_name = name.into();
+        self
+    }
+
+    /// A layer of its own settings and keys, for another route, in the memory of this one.
+    ///
+    /// It starts with this layer's settings, and counts by itself; the bound on the memory is for
+    /// both, as are [`clear`](CacheHandle::clear), [`reclaim`](CacheHandle::reclaim) and
+    /// [`purge_tag`](CacheHandle::purge_tag). `max_bytes` and [`eviction`](Self::eviction) are the
+    /// first layer's.
+    ///
+    /// ```
+    /// use cache_layer::CacheLayer;
+    /// use std::time::Duration;
+    ///
+    /// let pages = CacheLayer::new(64 << 20).default_ttl(Duration::from_secs(5));
+    /// let images = pages.namespaced("images").default_ttl(Duration::from_secs(3600));
+    /// # let _ = images;
+    /// ```
+    pub fn namespaced(&self, namespace: impl AsRef<[u8]>) -> Self {
+        Self {
+            settings: self.settings.clone(),
+            pool: Arc::clone(&self.pool),
+            shared: Arc::default(),
+        }
+        .namespace(namespace)
+    }
+
     /// A handle to the cache of this layer.
     #[must_use]
     pub fn handle(&self) -> CacheHandle {
@@ -187,8 +318,12 @@ impl CacheLayer {
     }
 
     fn shared(&self) -> &Arc<Shared> {
-        self.shared
-            .get_or_init(|| Arc::new(Shared::new(self.settings.clone())))
+        self.shared.get_or_init(|| {
+            let pool = self
+                .pool
+                .get_or_init(|| Arc::new(Pool::new(&self.settings)));
+            Arc::new(Shared::new(self.settings.clone(), Arc::clone(pool)))
+        })
     }
 }
 

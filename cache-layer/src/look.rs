@@ -1,14 +1,21 @@
 //! Looking up a request in the store.
 
 use crate::body::ResponseBody;
+use crate::cache_status::{Details, Outcome};
+use crate::fill::{Ask, Missing};
 use crate::key::Key;
 use crate::rfc9111::directives::RequestDirectives;
+use crate::rfc9111::parts::Gaps;
 use crate::rfc9111::precondition::{not_modified, strip_representation};
-use crate::rfc9111::reuse::{Forward, reusable};
+use crate::rfc9111::range::{ContentRange, Requested, Resolved, Span, requested};
+use crate::rfc9111::reuse::{Forward, Reuse, Rules, reusable};
 use crate::rfc9111::storable::Asked;
+use crate::rfc9111::strong::{if_range_holds, strong_validator};
 use crate::rfc9111::validation::has_validator;
+use crate::search;
 use crate::shared::Shared;
-use crate::store::{Head, Resource, Stored};
+use crate::store::{Content, Head, Resource, Stored};
+use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
 use std::sync::Arc;
 use tokio::time::Instant;
@@ -16,37 +23,28 @@ use tokio::time::Instant;
 /// A request that the store may answer.
 pub(crate) struct Look {
     pub(crate) key: Key,
+    /// How the key was made, where answers may say which queries are alike.
+    pub(crate) search: Option<Box<search::Asked>>,
     pub(crate) wants: RequestDirectives,
     pub(crate) asked: Asked,
     /// Whether there are conditions to answer.
     pub(crate) conditions: bool,
+    /// Whether it asks for a part.
+    pub(crate) range: bool,
     pub(crate) head_only: bool,
 }
 
-impl Look {
-    pub(crate) fn up<R>(
-        &self,
-        shared: &Shared,
-        request: &HeaderMap,
-    ) -> Result<Response<ResponseBody<R>>, Forward> {
-        let resource = shared.store.get(&self.key).ok_or(Forward::UriMiss)?;
-        self.answer(shared, &resource, request, Instant::now())
-    }
+/// What the store has for a request.
+pub(crate) struct Found<R> {
+    pub(crate) response: Response<ResponseBody<R>>,
+    /// It is stale: to be fetched anew in the background.
+    pub(crate) refresh: Option<Arc<Stored>>,
+}
 
-    /// What is stored for such a request and could be confirmed by its origin; not for a request
-    /// with conditions of its own, which go their own way.
-    pub(crate) fn stale(&self, shared: &Shared, request: &HeaderMap) -> Option<Arc<Stored>> {
-        let own = [header::IF_NONE_MATCH, header::IF_MODIFIED_SINCE];
-        if own.iter().any(|name| request.contains_key(name)) {
-            return None;
-        }
-        let resource = shared.store.get_again(&self.key)?;
-        let stored = resource.select(request)?;
-        let head = &stored.head;
-        (has_validator(head.headers())
-            && head.allows(self.asked)
-            && shared.invalidations.valid(&self.key, head.number))
-        .then(|| Arc::clone(stored))
+impl Look {
+    pub(crate) fn up<R>(&self, shared: &Shared, request: &HeaderMap) -> Result<Found<R>, Forward> {
+        let resource = shared.pool.store.get(&self.key).ok_or(Forward::UriMiss)?;
+        self.answer(shared, &resource, request, Instant::now())
     }
 
     /// The stored answer, if it may be used without asking the origin; else why not.
@@ -56,30 +54,167 @@ impl Look {
         resource: &Resource,
         request: &HeaderMap,
         now: Instant,
-    ) -> Result<Response<ResponseBody<R>>, Forward> {
+    ) -> Result<Found<R>, Forward> {
         let stored = resource.select(request).ok_or(Forward::VaryMiss)?;
         let head = &stored.head;
-        if !shared.invalidations.valid(&self.key, head.number) {
+        let invalidations = &shared.pool.invalidations;
+        if !invalidations.stands(head.claim()) {
             return Err(Forward::UriMiss);
         }
         if !head.allows(self.asked) {
             return Err(Forward::Request);
         }
-        reusable(&self.wants, head.age(now), head.lifetime())?;
+        let age = head.age(now);
+        let reuse = if invalidations.is_softened(head.claim()) {
+            // Stale from the moment of the purge on, whatever it said.
+            let lifetime = head.rules().lifetime.min(age);
+            let rules = Rules {
+                lifetime,
+                ..*head.rules()
+            };
+            reusable(&self.wants, age, &rules)?
+        } else {
+            reusable(&self.wants, age, head.rules())?
+        };
+        let mut response = self.respond(stored, request, now).ok_or(Forward::Partial)?;
+        let field = &shared.settings.status_field;
+        if field.is_debug() {
+            let details = self.details(head, now);
+            field.replace(response.headers_mut(), Outcome::HIT, &details);
+        }
+        let refresh = (reuse == Reuse::WhileRevalidating).then(|| Arc::clone(stored));
+        Ok(Found { response, refresh })
+    }
+
+    /// What is stored as an answer to this request, which may be about its head or about a part of
+    /// it only; none if some of it is missing.
+    pub(crate) fn respond<R>(
+        &self,
+        stored: &Stored,
+        request: &HeaderMap,
+        now: Instant,
+    ) -> Option<Response<ResponseBody<R>>> {
+        let head = &stored.head;
+        // RFC 9110 section 13.2.2: the conditions come before the range.
         if self.conditions && not_modified(request, head.status(), head.headers()) {
-            return Ok(not_modified_response(head, now));
+            return Some(not_modified_response(head, now));
         }
         if self.head_only {
             let mut response = head.response(now, ResponseBody::empty());
             // What the GET would have said; a server would write the empty body's length.
-            response
-                .headers_mut()
-                .entry(header::CONTENT_LENGTH)
-                .or_insert_with(|| HeaderValue::from(stored.body.len()));
-            return Ok(response);
+            if let Some(length) = stored.complete_length() {
+                let headers = response.headers_mut();
+                headers
+                    .entry(header::CONTENT_LENGTH)
+                    .or_insert_with(|| HeaderValue::from(length));
+            }
+            return Some(response);
         }
-        let body = ResponseBody::whole(stored.body.clone(), stored.trailers.clone());
-        Ok(head.response(now, body))
+        let range = self.part_of(head, request);
+        match (&stored.content, range) {
+            (Content::Whole(body), None) => {
+                let body = ResponseBody::whole(body.clone(), stored.trailers.clone());
+                Some(head.response(now, body))
+            }
+            (Content::Whole(body), Some(range)) => {
+                let length = body.len() as u64;
+                match range.resolve(length) {
+                    Resolved::One(span) => {
+                        let complete = Some(length);
+                        let octets = slice(body, span)?;
+                        Some(partial(head, now, ContentRange { span, complete }, octets))
+                    }
+                    Resolved::Unsatisfiable => Some(unsatisfiable(head, now, length)),
+                    Resolved::Many => {
+                        let body = ResponseBody::whole(body.clone(), stored.trailers.clone());
+                        Some(head.response(now, body))
+                    }
+                }
+            }
+            (Content::Parts(parts), Some(range)) => {
+                let (range, octets) = parts.answer(&range)?;
+                Some(partial(head, now, range, octets))
+            }
+            (Content::Parts(_), None) => None,
+        }
+    }
+
+    /// The part that is asked for of an answer of which there can be one.
+    fn part_of(&self, head: &Head, request: &HeaderMap) -> Option<Requested> {
+        let partial = self.range
+            && head.status() == StatusCode::OK
+            && if_range_holds(request, head.headers());
+        partial.then(|| requested(request)).flatten()
+    }
+
+    /// What is stored for such a request, in whatever state.
+    pub(crate) fn stored(&self, shared: &Shared, request: &HeaderMap) -> Option<Arc<Stored>> {
+        let resource = shared.pool.store.get_again(&self.key)?;
+        let stored = resource.select(request)?;
+        let head = &stored.head;
+        (head.allows(self.asked) && shared.pool.invalidations.stands(head.claim()))
+            .then(|| Arc::clone(stored))
+    }
+
+    /// How to ask the origin, by what is stored for such a request, and what stands in if it fails.
+    pub(crate) fn ask(&self, shared: &Shared, request: &HeaderMap) -> (Ask, Option<Arc<Stored>>) {
+        let Some(stored) = self.stored(shared, request) else {
+            return (Ask::Afresh, None);
+        };
+        let head = &stored.head;
+        let invalidations = &shared.pool.invalidations;
+        let now = Instant::now();
+        let answers = self.respond::<()>(&stored, request, now).is_some();
+        let fallback = answers.then(|| Arc::clone(&stored));
+        let softened = invalidations.is_softened(head.claim());
+        let usable = !softened && reusable(&self.wants, head.age(now), head.rules()).is_ok();
+        let ask = match &stored.content {
+            _ if answers && has_validator(head.headers()) => Ask::Whether(Arc::clone(&stored)),
+            Content::Parts(_) if usable => match self.missing(&stored, request) {
+                Some(missing) => Ask::Missing(Arc::clone(&stored), missing),
+                None => Ask::Afresh,
+            },
+            _ => Ask::Afresh,
+        };
+        (ask, fallback)
+    }
+
+    /// The one gap in what is asked for, where the rest of it is held under a strong validator.
+    fn missing(&self, stored: &Stored, request: &HeaderMap) -> Option<Missing> {
+        let Content::Parts(parts) = &stored.content else {
+            return None;
+        };
+        let head = &stored.head;
+        let complete = parts.complete()?;
+        strong_validator(head.headers())?;
+        let (wanted, as_part) = match self.part_of(head, request) {
+            None if self.range && requested(request).is_some() => return None,
+            None => (Span::whole(complete)?, false),
+            Some(range) => match range.resolve(complete) {
+                Resolved::One(span) => (span, true),
+                Resolved::Many => (Span::whole(complete)?, false),
+                Resolved::Unsatisfiable => return None,
+            },
+        };
+        match parts.missing(wanted) {
+            Gaps::One { before, gap, after } if gap != wanted => Some(Missing {
+                gap,
+                before,
+                after,
+                wanted,
+                as_part,
+                complete,
+            }),
+            _ => None,
+        }
+    }
+
+    /// What a look into the cache is told besides.
+    pub(crate) fn details(&self, head: &Head, now: Instant) -> Details {
+        Details {
+            ttl: Some(head.ttl(now)),
+            key: Some(self.key.to_string()),
+        }
     }
 }
 
@@ -88,4 +223,47 @@ pub(crate) fn not_modified_response<R>(head: &Head, now: Instant) -> Response<Re
     *response.status_mut() = StatusCode::NOT_MODIFIED;
     strip_representation(response.headers_mut());
     response
+}
+
+/// A part of what is stored (RFC 9110 section 15.3.7).
+fn partial<R>(
+    head: &Head,
+    now: Instant,
+    range: ContentRange,
+    octets: Bytes,
+) -> Response<ResponseBody<R>> {
+    let length = octets.len();
+    let body = ResponseBody::whole(octets, None);
+    partial_response(head, now, range, length as u64, body)
+}
+
+pub(crate) fn partial_response<B>(
+    head: &Head,
+    now: Instant,
+    range: ContentRange,
+    length: u64,
+    body: B,
+) -> Response<B> {
+    let mut response = head.response(now, body);
+    *response.status_mut() = StatusCode::PARTIAL_CONTENT;
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_RANGE, range.value());
+    headers.insert(header::CONTENT_LENGTH, HeaderValue::from(length));
+    response
+}
+
+/// Section 15.5.17: nothing of what is asked for is there.
+fn unsatisfiable<R>(head: &Head, now: Instant, length: u64) -> Response<ResponseBody<R>> {
+    let mut response = head.response(now, ResponseBody::empty());
+    *response.status_mut() = StatusCode::RANGE_NOT_SATISFIABLE;
+    let headers = response.headers_mut();
+    strip_representation(headers);
+    headers.insert(header::CONTENT_RANGE, ContentRange::unsatisfied(length));
+    response
+}
+
+fn slice(body: &Bytes, span: Span) -> Option<Bytes> {
+    let from = usize::try_from(span.first()).ok()?;
+    let to = usize::try_from(span.last()).ok()?;
+    (to < body.len()).then(|| body.slice(from..=to))
 }

@@ -1,10 +1,11 @@
 //! The way of a request that the store cannot answer: join a fill, lead one, or go alone.
 
 use crate::body::{RequestBody, ResponseBody};
-use crate::cache_status::{CacheStatus, Outcome};
-use crate::fill::{Answer, Headline, Job, Joined, Lead, Newcomer, Seat};
-use crate::look::{Look, not_modified_response};
-use crate::rfc9111::precondition::{not_modified, strip_conditions};
+use crate::cache_status::Outcome;
+use crate::fill::{Ask, Headline, Job, Joined, Lead, Lifetimes, Seat};
+use crate::look::Look;
+use crate::reply::Reply;
+use crate::rfc9111::precondition::strip_conditions;
 use crate::rfc9111::reuse::Forward;
 use crate::rfc9111::vary::Selection;
 use crate::shared::Shared;
@@ -22,6 +23,9 @@ pub(crate) struct Miss<S> {
     pub(crate) service: S,
     pub(crate) look: Look,
     pub(crate) forward: Forward,
+    /// The content of a request whose key it is part of.
+    pub(crate) content: Bytes,
+    pub(crate) lifetimes: Lifetimes,
 }
 
 impl<S> Miss<S> {
@@ -29,7 +33,7 @@ impl<S> Miss<S> {
     /// Safe at every await: a seat or a request of its own is given up, a fill goes on.
     pub(crate) async fn answer<B, R>(
         self,
-        mut parts: request::Parts,
+        parts: request::Parts,
     ) -> Result<Response<ResponseBody<R>>, S::Error>
     where
         S: Service<Request<RequestBody<B>>, Response = Response<R>> + Clone + Send + 'static,
@@ -39,7 +43,8 @@ impl<S> Miss<S> {
         R: Body<Data = Bytes> + Send + 'static,
     {
         let now = Instant::now();
-        self.shared.sweep_if_due(now);
+        self.shared.pool.sweep_if_due(now);
+        let mut collapsed = None;
         if self.may_collapse(now) {
             let deadline = now + self.shared.settings.collapse_wait;
             loop {
@@ -49,11 +54,12 @@ impl<S> Miss<S> {
                         return Ok(response);
                     }
                     Joined::Leads(lead, seat) => {
-                        let conditions = take_conditions(&mut parts.headers);
-                        return self.lead(parts, conditions, lead, seat).await;
+                        return self.lead(parts, true, collapsed, lead, seat).await;
                     }
                     Joined::Follows(seat) => {
                         let headline = tokio::time::timeout_at(deadline, seat.headline()).await;
+                        // Until told otherwise: it was to come that way, in vain.
+                        collapsed = Some(false);
                         let head = match headline {
                             Ok(Headline::Published(head)) => head,
                             // That one was asked with a cookie; this one is not.
@@ -63,7 +69,7 @@ impl<S> Miss<S> {
                         if !head.allows(self.look.asked) {
                             break;
                         }
-                        if head.selection.matches(&parts.headers) {
+                        if head.selection().matches(&parts.headers) {
                             return Ok(self.collapsed(&parts.headers, &head, seat));
                         }
                         // Another variant than hoped for: see who fetches ours.
@@ -71,54 +77,41 @@ impl<S> Miss<S> {
                 }
             }
         }
-        let (lead, seat) = self.shared.fills.alone(&self.look.key, self.newcomer());
-        self.lead(parts, HeaderMap::new(), lead, seat).await
+        let newcomer = self
+            .shared
+            .newcomer(Selection::default(), self.look.search.clone());
+        let (lead, seat) = self.shared.pool.fills.alone(&self.look.key, newcomer);
+        self.lead(parts, false, collapsed, lead, seat).await
     }
 
-    /// Not with credentials of one client, nor for a client that wants its answer from the origin,
-    /// nor for a target whose answers proved to be for one client each.
+    /// Not with credentials of one client, nor for a client that wants its answer from the origin, or
+    /// a part of it only, nor for a target whose answers proved to be for one client each.
     fn may_collapse(&self, now: Instant) -> bool {
         !self.look.asked.authorization
+            && !self.look.range
             && self.forward != Forward::Request
             && !self.shared.settings.collapse_wait.is_zero()
-            && !self.shared.marks.is_set(&self.look.key, now)
+            && !self.shared.pool.marks.is_set(&self.look.key, now)
     }
 
     fn join_or_lead<R>(&self, request: &HeaderMap) -> Joined<Response<ResponseBody<R>>> {
         let Self { shared, look, .. } = self;
-        shared.fills.join_or_lead(
-            &look.key,
-            request,
-            || self.newcomer_for(request),
-            |number| shared.invalidations.valid(&look.key, number),
-            || {
-                let resource = shared.store.get_again(&look.key)?;
-                look.answer(shared, &resource, request, Instant::now()).ok()
-            },
-        )
-    }
-
-    fn newcomer(&self) -> Newcomer {
-        self.newcomer_for(&HeaderMap::new())
-    }
-
-    /// Numbered before the request goes out, so that a purge in between wins.
-    fn newcomer_for(&self, request: &HeaderMap) -> Newcomer {
-        let known = self.shared.store.get_again(&self.look.key);
-        let names = known
-            .map(|resource| resource.selecting_names())
-            .unwrap_or_default();
-        Newcomer {
-            number: self.shared.invalidations.now(),
-            selection: Selection::of(&names, request),
-            ledger: Arc::clone(self.shared.store.ledger()),
-        }
+        shared.join_or_lead(look, request, || {
+            let resource = shared.pool.store.get_again(&look.key)?;
+            let found = look.answer(shared, &resource, request, Instant::now());
+            // Stale answers have been looked for already: whoever comes here wants a newer one.
+            found
+                .ok()
+                .filter(|found| found.refresh.is_none())
+                .map(|found| found.response)
+        })
     }
 
     async fn lead<B, R>(
         self,
-        parts: request::Parts,
-        conditions: HeaderMap,
+        mut parts: request::Parts,
+        joinable: bool,
+        collapsed: Option<bool>,
         lead: Lead,
         seat: Seat,
     ) -> Result<Response<ResponseBody<R>>, S::Error>
@@ -134,49 +127,43 @@ impl<S> Miss<S> {
             service,
             look,
             forward,
+            content,
+            lifetimes,
         } = self;
         shared.counters.misses.count();
-        let show = shared.settings.cache_status;
+        let (ask, fallback) = look.ask(&shared, &parts.headers);
+        // Whoever asks for others too, or about what is stored, asks without conditions of his own:
+        // they are answered here.
+        let own = if joinable || !matches!(ask, Ask::Afresh) {
+            take_own(&mut parts.headers)
+        } else {
+            HeaderMap::new()
+        };
         let (sender, receiver) = oneshot::channel();
-        let stale = look.stale(&shared, &parts.headers);
         let job = Job {
-            shared,
+            shared: Arc::clone(&shared),
             service,
             request: parts,
+            content,
             asked: look.asked,
+            wants: look.wants.clone(),
+            lifetimes,
             lead,
-            stale,
+            ask,
+            fallback,
         };
         let task = tokio::spawn(job.run(sender));
+        let reply = Reply {
+            shared: &shared,
+            look: &look,
+            own: &own,
+            outcome: Outcome {
+                collapsed,
+                ..Outcome::forwarded(forward)
+            },
+        };
         match receiver.await {
-            Ok(Ok(Answer::Own(mut response))) => {
-                show.append(response.headers_mut(), Outcome::Forwarded(forward));
-                Ok(response.map(ResponseBody::own))
-            }
-            Ok(Ok(Answer::Confirmed(head, cookies))) => {
-                let outcome = Outcome::Validated(forward);
-                let mut response = from_head(show, outcome, &conditions, &head, seat);
-                for cookie in cookies {
-                    response.headers_mut().append(header::SET_COOKIE, cookie);
-                }
-                Ok(response)
-            }
-            Ok(Ok(Answer::ConfirmedOnce(mut response, stored))) => {
-                show.append(response.headers_mut(), Outcome::Forwarded(forward));
-                let body = ResponseBody::whole(stored.body.clone(), stored.trailers.clone());
-                Ok(response.map(|()| body))
-            }
-            Ok(Ok(Answer::Shared(_, head))) if unmodified(&conditions, &head) => {
-                let outcome = Outcome::Stored(forward);
-                Ok(from_head(show, outcome, &conditions, &head, seat))
-            }
-            Ok(Ok(Answer::Shared(mut parts, head))) => {
-                show.append(&mut parts.headers, Outcome::Stored(forward));
-                Ok(Response::from_parts(
-                    parts,
-                    ResponseBody::shared(seat, head.length),
-                ))
-            }
+            Ok(Ok(answer)) => Ok(reply.to(answer, seat)),
             Ok(Err(error)) => Err(error),
             Err(_) => match task.await {
                 // The service panicked: so does its caller, as without a cache.
@@ -194,41 +181,33 @@ impl<S> Miss<S> {
         seat: Seat,
     ) -> Response<ResponseBody<R>> {
         self.shared.counters.collapsed.count();
-        let show = self.shared.settings.cache_status;
-        from_head(show, Outcome::Collapsed(self.forward), request, head, seat)
+        let reply = Reply {
+            shared: &self.shared,
+            look: &self.look,
+            own: request,
+            outcome: Outcome {
+                collapsed: Some(true),
+                ..Outcome::forwarded(self.forward)
+            },
+        };
+        reply.shared_head(head, seat)
     }
 }
 
-/// The answer as stored, or the 304 that these conditions ask for.
-fn from_head<R>(
-    show: CacheStatus,
-    outcome: Outcome,
-    conditions: &HeaderMap,
-    head: &Head,
-    seat: Seat,
-) -> Response<ResponseBody<R>> {
-    let now = Instant::now();
-    let mut response = if unmodified(conditions, head) {
-        not_modified_response(head, now)
-    } else {
-        head.response(now, ResponseBody::shared(seat, head.length))
-    };
-    show.replace(response.headers_mut(), outcome);
-    response
-}
-
-fn unmodified(conditions: &HeaderMap, head: &Head) -> bool {
-    not_modified(conditions, head.status(), head.headers())
-}
-
-/// The origin is asked for the whole; the leader's own conditions are answered here.
-fn take_conditions(request: &mut HeaderMap) -> HeaderMap {
-    let mut conditions = HeaderMap::new();
-    for name in [header::IF_NONE_MATCH, header::IF_MODIFIED_SINCE] {
+/// Takes the conditions away that are answered here, and notes them with the range that is asked for,
+/// which the origin may know of.
+fn take_own(request: &mut HeaderMap) -> HeaderMap {
+    let mut own = HeaderMap::new();
+    for name in [
+        header::IF_NONE_MATCH,
+        header::IF_MODIFIED_SINCE,
+        header::RANGE,
+        header::IF_RANGE,
+    ] {
         for value in request.get_all(&name) {
-            conditions.append(name.clone(), value.clone());
+            own.append(name.clone(), value.clone());
         }
     }
     strip_conditions(request);
-    conditions
+    own
 }

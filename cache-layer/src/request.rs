@@ -17,8 +17,11 @@ pub(crate) struct Facts<'a> {
     pub(crate) directives: bool,
     /// `If-None-Match` or `If-Modified-Since`, which a cache may answer.
     pub(crate) conditions: bool,
-    /// Content, ranges, upgrades, and conditions that only the origin may judge (RFC 9111 section
-    /// 4.3.2): passed on.
+    /// `Range`, which a cache may answer from what it has.
+    pub(crate) range: bool,
+    /// The content, should there be any, comes in chunks.
+    pub(crate) chunked: bool,
+    /// Upgrades, and conditions that only the origin may judge (RFC 9111 section 4.3.2): passed on.
     pub(crate) not_ours: bool,
     /// A field that changes the answer although no `Vary` names it.
     pub(crate) target_override: bool,
@@ -37,9 +40,9 @@ impl<'a> Facts<'a> {
                 "cookie" => facts.cookie = true,
                 "cache-control" | "pragma" => facts.directives = true,
                 "if-none-match" | "if-modified-since" => facts.conditions = true,
-                "range" | "upgrade" | "if-match" | "if-unmodified-since" | "transfer-encoding" => {
-                    facts.not_ours = true;
-                }
+                "range" => facts.range = true,
+                "transfer-encoding" => facts.chunked = true,
+                "upgrade" | "if-match" | "if-unmodified-since" => facts.not_ours = true,
                 "x-http-method" | "x-http-method-override" | "x-method-override" => {
                     facts.method_override = true;
                 }

@@ -2,14 +2,22 @@
 
 use crate::body::{RequestBody, ResponseBody};
 use crate::cache_status::Outcome;
-use crate::future::{After, ResponseFuture};
+use crate::fill::Lifetimes;
+use crate::future::{After, ResponseFuture, Then};
+use crate::head::HeadSent;
+use crate::keyed::Keyed;
 use crate::look::Look;
 use crate::miss::Miss;
+use crate::post::Post;
+use crate::refresh::refresh;
 use crate::request::Facts;
 use crate::rfc9111::directives::RequestDirectives;
 use crate::rfc9111::reuse::Forward;
-use crate::rfc9111::storable::Asked;
+use crate::rfc9111::storable::{Asked, Cookies};
+use crate::search;
+use crate::settings::Settings;
 use crate::shared::{Shared, Write};
+use crate::warm::Warming;
 use bytes::Bytes;
 use http::{HeaderValue, Method, Request, Response, StatusCode, header, request};
 use http_body::Body;
@@ -37,6 +45,10 @@ pub struct Cache<S> {
 impl<S> Cache<S> {
     pub(crate) fn new(inner: S, shared: Arc<Shared>) -> Self {
         Self { inner, shared }
+    }
+
+    pub(crate) fn shared(&self) -> &Arc<Shared> {
+        &self.shared
     }
 
     /// The service behind the cache.
@@ -69,6 +81,7 @@ where
     S::Future: Send + 'static,
     S::Error: Send + 'static,
     B: Body + Send + 'static,
+    B::Error: Into<BoxError>,
     R: Body<Data = Bytes> + Send + 'static,
     R::Error: Into<BoxError>,
 {
@@ -83,7 +96,7 @@ where
     fn call(&mut self, request: Request<B>) -> Self::Future {
         let shared = &self.shared;
         let (parts, body) = request.into_parts();
-        let (after, request) = match plan(shared, &parts, &body) {
+        let after = match plan(shared, &parts, &body) {
             Plan::Forward(forward) => {
                 let counters = &shared.counters;
                 let counter = if forward == Forward::Method {
@@ -92,29 +105,31 @@ where
                     &counters.bypassed
                 };
                 counter.count();
-                (
-                    After {
-                        outcome: Outcome::Forwarded(forward),
-                        write: None,
-                    },
-                    parts,
-                )
+                After::nothing(Outcome::forwarded(forward))
             }
             Plan::Write(write) => {
                 shared.counters.writes.count();
-                let outcome = Outcome::Forwarded(Forward::Method);
-                (
-                    After {
-                        outcome,
-                        write: Some(write),
-                    },
-                    parts,
-                )
+                if shared.settings.store_post && parts.method == Method::POST {
+                    let post = Post::new(self, write);
+                    return ResponseFuture::boxed(Box::pin(post.answer(parts, body)));
+                }
+                After {
+                    outcome: Outcome::forwarded(Forward::Method),
+                    then: Some(Box::new(Then::Invalidate(*write))),
+                }
+            }
+            Plan::ReadContent(look, lifetimes) => {
+                let keyed = Keyed::new(self, *look, lifetimes);
+                return ResponseFuture::boxed(Box::pin(keyed.answer(parts, body)));
             }
             Plan::Look(look) => match look.up(shared, &parts.headers) {
-                Ok(response) => {
+                Ok(found) => {
                     shared.counters.hits.count();
-                    return ResponseFuture::ready(response);
+                    if let Some(stored) = found.refresh {
+                        shared.counters.stale.count();
+                        refresh(shared, &self.inner, &parts, Bytes::new(), &look, &stored);
+                    }
+                    return ResponseFuture::ready(found.response);
                 }
                 Err(_) if look.wants.only_if_cached => {
                     shared.counters.unsatisfied.count();
@@ -122,26 +137,30 @@ where
                 }
                 Err(forward) if look.head_only || look.wants.no_store => {
                     shared.counters.misses.count();
-                    (
-                        After {
-                            outcome: Outcome::Forwarded(forward),
-                            write: None,
-                        },
-                        parts,
-                    )
+                    After {
+                        outcome: Outcome::forwarded(forward),
+                        then: HeadSent::new(shared, &look, &parts.headers)
+                            .map(|sent| Box::new(Then::Update(sent))),
+                    }
                 }
                 Err(forward) => {
+                    let lifetimes = parts
+                        .extensions
+                        .get::<Warming>()
+                        .map_or(Lifetimes::Usual, Warming::lifetimes);
                     let miss = Miss {
                         shared: Arc::clone(shared),
                         service: self.inner.clone(),
                         look,
                         forward,
+                        content: Bytes::new(),
+                        lifetimes,
                     };
-                    return ResponseFuture::miss(Box::pin(miss.answer(parts)));
+                    return ResponseFuture::boxed(Box::pin(miss.answer(parts)));
                 }
             },
         };
-        let request = Request::from_parts(request, RequestBody::original(body));
+        let request = Request::from_parts(parts, RequestBody::original(body));
         ResponseFuture::forward(
             self.inner.clone().oneshot(request),
             Arc::clone(shared),
@@ -160,45 +179,97 @@ enum Plan {
     Forward(Forward),
     /// Pass it on; what it succeeds at invalidates the target.
     Write(Box<Write>),
+    /// Read its content first, which is part of its key.
+    ReadContent(Box<Look>, Lifetimes),
     /// Look into the store.
     Look(Look),
 }
 
 fn plan<B: Body>(shared: &Shared, parts: &request::Parts, body: &B) -> Plan {
-    let method = &parts.method;
+    let (method, settings) = (&parts.method, &shared.settings);
     let read = *method == Method::GET || *method == Method::HEAD;
-    if !read && (method.is_safe() || *method == Method::CONNECT || method.as_str() == "QUERY") {
+    let with_content = if read {
+        None
+    } else {
+        content_keyed(settings, parts)
+    };
+    let query = method.as_str() == "QUERY";
+    if !read && with_content.is_none() && (method.is_safe() || *method == Method::CONNECT || query)
+    {
         return Plan::Forward(Forward::Method);
     }
     let facts = Facts::read(&parts.headers);
-    match shared.key(target_uri(parts), &facts, &parts.headers) {
+    let Ok(mut key) = shared.key(target_uri(parts), &facts, &parts.headers) else {
+        return Plan::Forward(if read {
+            Forward::Bypass
+        } else {
+            Forward::Method
+        });
+    };
+    if facts.method_override || !read && with_content.is_none() {
         // RFC 9111 section 4.4: an unsafe method, or one we do not know, invalidates.
-        Ok(key) if !read || facts.method_override => {
-            Plan::Write(Box::new(Write::new(key, target_uri(parts), facts.host)))
-        }
-        Ok(key) if !facts.not_ours && body.is_end_stream() => Plan::Look(Look {
-            key,
-            wants: if facts.directives {
-                RequestDirectives::parse(&parts.headers)
-            } else {
-                RequestDirectives::default()
-            },
-            asked: Asked {
-                no_store: false,
-                authorization: facts.authorization,
-                cookie: facts.cookie,
-            },
-            conditions: facts.conditions,
-            head_only: *method == Method::HEAD,
-        }),
-        _ if !read => Plan::Forward(Forward::Method),
-        _ => Plan::Forward(Forward::Bypass),
+        return Plan::Write(Box::new(Write::new(key, target_uri(parts), facts.host)));
     }
+    let has_content = read && (facts.chunked || !body.is_end_stream());
+    if facts.not_ours || has_content || (facts.cookie && settings.cookies == Cookies::Bypass) {
+        return Plan::Forward(Forward::Bypass);
+    }
+    let search = settings.no_vary_search.then(|| {
+        let by = shared.search(&key);
+        let exact = key.clone();
+        if let Some(by) = &by {
+            key = shared.key_by(&exact, by);
+        }
+        Box::new(search::Asked { exact, by })
+    });
+    let mut wants = if facts.directives {
+        RequestDirectives::parse(&parts.headers)
+    } else {
+        RequestDirectives::default()
+    };
+    // Asked for anew, although it may be there.
+    wants.no_cache |= shared.is_warming() && parts.extensions.get::<Warming>().is_some();
+    let head_only = *method == Method::HEAD;
+    let look = Look {
+        key,
+        search,
+        asked: Asked {
+            no_store: false,
+            authorization: facts.authorization,
+            cookie: facts.cookie && settings.cookies == Cookies::Mind,
+        },
+        conditions: facts.conditions,
+        // RFC 9110 section 14.2: a range is asked for by GET, and by nothing else.
+        range: facts.range && *method == Method::GET,
+        head_only,
+        wants,
+    };
+    match with_content {
+        Some(lifetimes) => Plan::ReadContent(Box::new(look), lifetimes),
+        None => Plan::Look(look),
+    }
+}
+
+/// Whether the content of such a request is part of its key, and how long its answers live.
+fn content_keyed(settings: &Settings, parts: &request::Parts) -> Option<Lifetimes> {
+    if settings.query && parts.method.as_str() == "QUERY" {
+        return Some(Lifetimes::Usual);
+    }
+    if settings.grpc.is_empty() || parts.method != Method::POST {
+        return None;
+    }
+    let kind = parts.headers.get(header::CONTENT_TYPE)?;
+    if !kind.as_bytes().starts_with(b"application/grpc") {
+        return None;
+    }
+    let path = target_uri(parts).path();
+    let (_, ttl) = settings.grpc.iter().find(|(method, _)| **method == *path)?;
+    Some(Lifetimes::Default(*ttl))
 }
 
 /// The URI that the client asked for.
 #[cfg(feature = "axum")]
-fn target_uri(parts: &request::Parts) -> &http::Uri {
+pub(crate) fn target_uri(parts: &request::Parts) -> &http::Uri {
     // A nested router strips its prefix: two nests would share keys.
     parts
         .extensions
@@ -208,12 +279,12 @@ fn target_uri(parts: &request::Parts) -> &http::Uri {
 
 /// The URI that the client asked for.
 #[cfg(not(feature = "axum"))]
-fn target_uri(parts: &request::Parts) -> &http::Uri {
+pub(crate) fn target_uri(parts: &request::Parts) -> &http::Uri {
     &parts.uri
 }
 
 /// RFC 9111 section 5.2.1.7: nothing stored can answer, and the client wants nothing else.
-fn unsatisfied<R>() -> Response<ResponseBody<R>> {
+pub(crate) fn unsatisfied<R>() -> Response<ResponseBody<R>> {
     let mut response = Response::new(ResponseBody::empty());
     *response.status_mut() = StatusCode::GATEWAY_TIMEOUT;
     response

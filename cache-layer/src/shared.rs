@@ -1,62 +1,34 @@
 //! What all services, handles and fills of one layer share.
 
-use crate::cache_status::CacheStatus;
-use crate::fill::Fills;
-use crate::key::{self, Key, Secret, Unkeyable};
+use crate::cache_status::StatusField;
+use crate::fill::{Fill, Headline, Joined, Newcomer};
+use crate::key::{self, Key, Unkeyable};
+use crate::look::Look;
+use crate::policy::CachePolicy;
+use crate::pool::Pool;
 use crate::request::Facts;
+use crate::rfc9111::groups;
 use crate::rfc9111::invalidation::also_invalidated;
-use crate::rfc9111::storable::{Policy, SetCookie};
+use crate::rfc9111::no_vary_search::Rule;
+use crate::rfc9111::storable::Refusal;
+use crate::rfc9111::vary::Selection;
+use crate::search::{self, Learnt};
+use crate::settings::Settings;
 use crate::stats::{CacheStats, Counters};
-use crate::store::{Eviction, Invalidations, Marks, MemoryStore, Stored};
+use crate::store::{Claim, GroupSlots, Head, Purge, Stored};
 use http::uri::{Authority, Scheme};
-use http::{HeaderMap, HeaderValue, Uri};
+use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
-use tokio::time::Instant;
 
-/// Settings, checked.
-#[derive(Debug, Clone)]
-pub(crate) struct Settings {
-    pub(crate) max_bytes: u64,
-    pub(crate) max_entry_bytes: u64,
-    pub(crate) default_ttl: Option<Duration>,
-    pub(crate) heuristic: bool,
-    pub(crate) set_cookie: SetCookie,
-    pub(crate) ttl_jitter: f64,
-    pub(crate) eviction: Eviction,
-    pub(crate) collapse_wait: Duration,
-    pub(crate) fill_timeout: Duration,
-    pub(crate) namespace: Box<[u8]>,
-    pub(crate) cache_status: CacheStatus,
-}
-
-impl Settings {
-    pub(crate) fn max_body_bytes(&self) -> u64 {
-        self.max_entry_bytes.min(self.max_bytes)
-    }
-
-    pub(crate) fn policy(&self) -> Policy {
-        Policy {
-            max_body_bytes: self.max_body_bytes(),
-            default_ttl: self.default_ttl,
-            heuristic: self.heuristic,
-            set_cookie: self.set_cookie,
-        }
-    }
-}
-
+/// What one layer's services and handles share.
 pub(crate) struct Shared {
     pub(crate) settings: Settings,
-    pub(crate) store: MemoryStore,
-    pub(crate) invalidations: Invalidations,
-    pub(crate) marks: Marks,
-    pub(crate) fills: Arc<Fills>,
+    pub(crate) pool: Arc<Pool>,
     pub(crate) counters: Counters,
-    secret: Secret,
-    start: Instant,
-    /// Milliseconds after `start` from which on the dead are swept out again.
-    next_sweep: AtomicU64,
+    /// Calls of [`CacheHandle::warm`](crate::CacheHandle::warm) under way: nobody else's request is
+    /// searched for its mark.
+    pub(crate) warming: AtomicU64,
 }
 
 /// An unsafe request on its way.
@@ -80,22 +52,14 @@ impl Write {
     }
 }
 
-/// How often the dead are swept out, while there are misses.
-const SWEEP_EVERY: Duration = Duration::from_secs(60);
-
 impl Shared {
-    pub(crate) fn new(settings: Settings) -> Self {
-        let start = Instant::now();
+    pub(crate) fn new(mut settings: Settings, pool: Arc<Pool>) -> Self {
+        settings.status_field = StatusField::new(settings.cache_status, &settings.cache_name);
         Self {
-            store: MemoryStore::new(settings.max_bytes, settings.eviction),
-            invalidations: Invalidations::new(settings.max_bytes),
-            marks: Marks::new(start),
-            fills: Arc::new(Fills::new()),
-            counters: Counters::default(),
-            secret: Secret::draw(),
-            start,
-            next_sweep: AtomicU64::new(SWEEP_EVERY.as_millis() as u64),
             settings,
+            pool,
+            counters: Counters::default(),
+            warming: AtomicU64::new(0),
         }
     }
 
@@ -105,110 +69,207 @@ impl Shared {
         facts: &Facts<'_>,
         headers: &HeaderMap,
     ) -> Result<Key, Unkeyable> {
-        Key::of_request(self.secret, &self.settings.namespace, uri, facts, headers)
+        let namespace = &self.settings.namespace;
+        Key::of_request(self.pool.secret, namespace, uri, facts, headers)
     }
 
     pub(crate) fn uri_key(&self, uri: &Uri) -> Result<Key, Unkeyable> {
-        Key::of_uri(self.secret, &self.settings.namespace, uri)
+        Key::of_uri(self.pool.secret, &self.settings.namespace, uri)
     }
 
-    /// Puts an answer into the store, unless its target was invalidated since its fill began.
-    pub(crate) fn put(&self, key: &Key, stored: Stored) {
-        if !self.invalidations.valid(key, stored.head.number) {
+    pub(crate) fn content_key(
+        &self,
+        key: Key,
+        method: &Method,
+        headers: &HeaderMap,
+        content: &[u8],
+    ) -> Key {
+        key.with_content(self.pool.secret, method, headers, content)
+    }
+
+    /// Whether requests that warm the cache may be under way.
+    pub(crate) fn is_warming(&self) -> bool {
+        self.warming.load(Ordering::Relaxed) > 0
+    }
+
+    /// A fill that begins now: numbered before its request goes out, so that a purge in between wins.
+    pub(crate) fn newcomer(
+        &self,
+        selection: Selection,
+        search: Option<Box<search::Asked>>,
+    ) -> Newcomer {
+        Newcomer {
+            number: self.pool.invalidations.now(),
+            search,
+            selection,
+            ledger: Arc::clone(self.pool.store.ledger()),
+        }
+    }
+
+    /// Takes a seat at a fill that fits, or leads a new one, if the store does not have it after all.
+    pub(crate) fn join_or_lead<T>(
+        &self,
+        look: &Look,
+        request: &HeaderMap,
+        look_again: impl FnOnce() -> Option<T>,
+    ) -> Joined<T> {
+        let key = &look.key;
+        let invalidations = &self.pool.invalidations;
+        let target = invalidations.target_slot(key);
+        let newcomer = || {
+            let known = self.pool.store.get_again(key);
+            let names = known
+                .map(|resource| resource.selecting_names())
+                .unwrap_or_default();
+            self.newcomer(Selection::of(&names, request), look.search.clone())
+        };
+        let stands = |fill: &Fill, headline: &Headline| {
+            let claim = match headline {
+                Headline::Published(head) => head.claim(),
+                _ => Claim {
+                    number: fill.number,
+                    target,
+                    groups: &[],
+                },
+            };
+            invalidations.stands(claim) && !invalidations.is_softened(claim)
+        };
+        let fills = &self.pool.fills;
+        fills.join_or_lead(key, request, newcomer, stands, look_again)
+    }
+
+    /// Puts an answer into the store, unless it was invalidated since its fill began.
+    pub(crate) fn put(&self, key: &Key, stored: Arc<Stored>) {
+        let pool = &self.pool;
+        if !pool.invalidations.stands(stored.head.claim()) {
             return;
         }
-        if self
-            .store
-            .put(key, stored, |number| self.invalidations.valid(key, number))
-        {
+        let stands = |head: &Head| pool.invalidations.stands(head.claim());
+        if pool.store.put(key, stored, stands) {
             self.counters.stored.count();
         } else {
             self.counters.refused_room.count();
         }
     }
 
-    pub(crate) fn invalidate(&self, key: &Key) {
-        self.invalidations.target(key);
-        // Invalid already; this only gives the memory back.
-        self.store.remove(key);
+    /// Invalidates a target, and all that is the same by its path's rule.
+    pub(crate) fn invalidate(&self, key: &Key, purge: Purge) {
+        self.pool.invalidate(key, purge);
+        if let Some(by) = self.search(key) {
+            self.pool.invalidate(&self.key_by(key, &by), purge);
+        }
+    }
+
+    /// The rule that says which queries are alike, where such rules are heeded.
+    pub(crate) fn search(&self, exact: &Key) -> Option<Arc<Learnt>> {
+        let pool = &self.pool;
+        let heeded = self.settings.no_vary_search;
+        heeded.then(|| pool.searches.known(pool.secret, exact))?
+    }
+
+    pub(crate) fn key_by(&self, exact: &Key, by: &Learnt) -> Key {
+        exact.by_rule(self.pool.secret, by)
+    }
+
+    /// Where an answer belongs by what it says of its queries, and whether all who asked for `key`
+    /// have asked for it.
+    pub(crate) fn place(
+        &self,
+        key: &Key,
+        search: &search::Asked,
+        status: StatusCode,
+        headers: &HeaderMap,
+    ) -> (Key, bool) {
+        let said = Rule::parse(headers);
+        // An error that says nothing does not unsay the rule.
+        let by = if said.is_some() || status.is_success() {
+            let pool = &self.pool;
+            pool.searches.learn(pool.secret, &search.exact, said)
+        } else {
+            None
+        };
+        let exact = || search.exact.clone();
+        match (&search.by, by) {
+            (None, None) => (key.clone(), true),
+            (None, Some(by)) => (self.key_by(&search.exact, &by), true),
+            (Some(asked), Some(by)) if asked.number == by.number => (key.clone(), true),
+            (Some(_), by) => (
+                by.map_or_else(exact, |by| self.key_by(&search.exact, &by)),
+                false,
+            ),
+        }
+    }
+
+    /// False for a URI under which nothing can be stored.
+    pub(crate) fn purge(&self, uri: &Uri, purge: Purge) -> bool {
+        let key = self.uri_key(uri);
+        if let Ok(key) = &key {
+            self.invalidate(key, purge);
+        }
+        key.is_ok()
     }
 
     /// What a write that succeeded makes doubtful.
     pub(crate) fn written(&self, write: &Write, response: &HeaderMap) {
-        self.invalidate(&write.key);
+        self.invalidate(&write.key, Purge::Hard);
+        for group in groups::invalidated_groups(response) {
+            let digest = self.group_digest(&write.key, group.as_bytes());
+            let slot = self.pool.invalidations.group_slot(digest);
+            self.pool.invalidations.group(slot, Purge::Hard);
+        }
         let Some(target) = &write.target else { return };
         let scheme = target.scheme().unwrap_or(&Scheme::HTTP);
         let same_host = |one: &Authority, other: &Authority| key::same_host(scheme, one, other);
         for uri in also_invalidated(target, response, same_host) {
             if let Ok(key) = self.uri_key(&uri) {
-                self.invalidate(&key);
+                self.invalidate(&key, Purge::Hard);
             }
         }
     }
 
+    /// The slots of all groups that an answer belongs to: the ones that its origin names, of that
+    /// origin, and the ones that its handler does.
+    pub(crate) fn groups(
+        &self,
+        key: &Key,
+        headers: &HeaderMap,
+        policy: Option<&CachePolicy>,
+    ) -> Result<GroupSlots, Refusal> {
+        let slot = |digest| self.pool.invalidations.group_slot(digest);
+        let mut slots = GroupSlots::new();
+        for group in groups::groups(headers).map_err(|_| Refusal::Groups)? {
+            slots.push(slot(self.group_digest(key, group.as_bytes())));
+        }
+        let tags = policy.map_or(&[][..], |policy| &policy.tags);
+        if tags.len() > groups::MAX_GROUPS {
+            return Err(Refusal::Groups);
+        }
+        slots.extend(tags.iter().map(|tag| slot(self.tag_digest(tag))));
+        Ok(slots)
+    }
+
+    /// Groups are of one origin (RFC 9875 section 2.1).
+    fn group_digest(&self, key: &Key, group: &[u8]) -> u128 {
+        self.pool.secret.digest_of(&[key.origin(), group])
+    }
+
+    fn tag_digest(&self, tag: &str) -> u128 {
+        self.pool.secret.digest_of(&[tag.as_bytes()])
+    }
+
+    pub(crate) fn purge_tag(&self, tag: &str, purge: Purge) {
+        let slot = self.pool.invalidations.group_slot(self.tag_digest(tag));
+        self.pool.invalidations.group(slot, purge);
+    }
+
     pub(crate) fn clear(&self) {
-        self.invalidations.everything();
-        self.store.clear();
-    }
-
-    /// Frees what no request can have any more, then what the policy values least.
-    pub(crate) fn reclaim(&self, bytes: u64) -> u64 {
-        let ledger = self.store.ledger();
-        let before = ledger.bytes();
-        // Counted by weight, not by the ledger: what readers still hold must not cost others their
-        // place.
-        let now = Instant::now();
-        let stands = |number| self.invalidations.valid_for_any(number);
-        let mut gone = self
-            .store
-            .sweep(bytes, |resource| resource.is_stale(now, stands));
-        if gone < bytes {
-            gone += self.store.squeeze(bytes - gone);
-        }
-        self.store.wait_for_garbage(before.saturating_sub(gone));
-        before.saturating_sub(ledger.bytes())
-    }
-
-    fn sweep(&self) {
-        let now = Instant::now();
-        let stands = |number| self.invalidations.valid_for_any(number);
-        self.store
-            .sweep(u64::MAX, |resource| resource.is_dead(now, stands));
-    }
-
-    /// Called on misses: sweeps the dead out now and then, off the async workers.
-    pub(crate) fn sweep_if_due(self: &Arc<Self>, now: Instant) {
-        let elapsed = now.saturating_duration_since(self.start).as_millis() as u64;
-        let due = self.next_sweep.load(Ordering::Relaxed);
-        let next = elapsed + SWEEP_EVERY.as_millis() as u64;
-        if elapsed >= due
-            && self
-                .next_sweep
-                .compare_exchange(due, next, Ordering::Relaxed, Ordering::Relaxed)
-                .is_ok()
-        {
-            let shared = Arc::downgrade(self);
-            tokio::task::spawn_blocking(move || {
-                if let Some(shared) = shared.upgrade() {
-                    shared.sweep();
-                }
-            });
-        }
-    }
-
-    /// Uniform in `0.0..1.0`, from what no client can predict; another one for each fill of a key.
-    pub(crate) fn draw(&self, key: &Key) -> f64 {
-        let salt = self
-            .counters
-            .stored
-            .get()
-            .wrapping_mul(0x9E37_79B9_7F4A_7C15);
-        let mixed = (key.digest() as u64 ^ salt).wrapping_mul(0xD6E8_FEB8_6659_FD93);
-        (mixed >> 11) as f64 / (1u64 << 53) as f64
+        self.pool.invalidations.everything(Purge::Hard);
+        self.pool.store.clear();
     }
 
     pub(crate) fn stats(&self) -> CacheStats {
-        self.store.settle();
+        let pool = &self.pool;
+        pool.store.settle();
         let Counters {
             hits,
             collapsed,
@@ -216,6 +277,9 @@ impl Shared {
             bypassed,
             writes,
             unsatisfied,
+            stale,
+            validated,
+            refreshed,
             stored,
             refused_room,
         } = &self.counters;
@@ -226,11 +290,14 @@ impl Shared {
             bypassed: bypassed.get(),
             writes: writes.get(),
             unsatisfied: unsatisfied.get(),
+            stale: stale.get(),
+            validated: validated.get(),
+            refreshed: refreshed.get(),
             stored: stored.get(),
             refused_room: refused_room.get(),
-            filling: self.fills.in_flight(),
-            entries: self.store.entries(),
-            bytes: self.store.ledger().bytes(),
+            filling: pool.fills.in_flight(),
+            entries: pool.store.entries(),
+            bytes: pool.store.ledger().bytes(),
             max_bytes: self.settings.max_bytes,
         }
     }

@@ -21,6 +21,13 @@ pub struct CacheStats {
     pub writes: u64,
     /// `only-if-cached` requests answered 504.
     pub unsatisfied: u64,
+    /// Answers from the store that were stale by somebody's leave: while they were fetched anew, or in
+    /// place of an error.
+    pub stale: u64,
+    /// Stored answers that the service confirmed with a 304.
+    pub validated: u64,
+    /// Stored answers that were fetched anew in the background.
+    pub refreshed: u64,
     /// Answers put into the store.
     pub stored: u64,
     /// Answers that might have been stored, but for which there was no room.
@@ -43,6 +50,9 @@ pub(crate) struct Counters {
     pub(crate) bypassed: Counter,
     pub(crate) writes: Counter,
     pub(crate) unsatisfied: Counter,
+    pub(crate) stale: Counter,
+    pub(crate) validated: Counter,
+    pub(crate) refreshed: Counter,
     pub(crate) stored: Counter,
     pub(crate) refused_room: Counter,
 }

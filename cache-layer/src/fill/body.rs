@@ -1,10 +1,13 @@
 //! The body of a fill: read to its end, shown to the readers, stored if it is whole.
 
 use super::table::Lead;
+use crate::key::Key;
+use crate::rfc9111::parts::Parts;
+use crate::rfc9111::range::ContentRange;
 use crate::shared::Shared;
-use crate::store::{Head, Stored};
+use crate::store::{Content, Head, Stored};
 use bytes::{Bytes, BytesMut};
-use http::HeaderMap;
+use http::{HeaderMap, header};
 use http_body::Body;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
@@ -12,18 +15,36 @@ use std::sync::Arc;
 /// How far a body that is not kept is read ahead of its slowest reader, in bytes, while there is room.
 const WINDOW: u64 = 64 * 1024;
 
+/// What the octets of a fill are.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Shape {
+    /// Of the whole, this part.
+    pub(super) part: Option<ContentRange>,
+    /// What was there already, and goes around what the origin sends.
+    pub(super) before: Bytes,
+    pub(super) after: Bytes,
+}
+
 /// Reads the body to its end, shows it to the readers, and stores it if it is whole.
 pub(super) async fn read<B: Body<Data = Bytes>>(
     shared: &Shared,
     lead: &Lead,
+    key: &Key,
     head: Arc<Head>,
+    shape: Shape,
     body: B,
 ) {
     let mut body = pin!(body);
     let limit = shared.settings.max_body_bytes();
+    let store = &shared.pool.store;
     let mut kept = Some(Vec::new());
     let mut total = 0u64;
     let mut trailers = None;
+    if !shape.before.is_empty() {
+        total += shape.before.len() as u64;
+        kept.get_or_insert_default().push(shape.before.clone());
+        lead.fill.push(shape.before.clone());
+    }
     loop {
         let frame = match next_frame(body.as_mut()).await {
             Some(Ok(frame)) => frame,
@@ -39,17 +60,17 @@ pub(super) async fn read<B: Body<Data = Bytes>>(
             }
         };
         total += data.len() as u64;
-        if kept.is_some() && (total > limit || !shared.store.has_room()) {
+        if kept.is_some() && (total > limit || !store.has_room()) {
             kept = None;
             lead.leave_table();
             lead.fill.pass();
         }
-        let last = body.is_end_stream();
+        let last = body.is_end_stream() && shape.after.is_empty();
         if let Some(frames) = &mut kept {
             frames.push(data.clone());
             if last {
                 // A client that counts octets comes back at the last one: have it stored by then.
-                store(shared, lead, &head, frames, None);
+                keep(shared, key, &head, &shape, frames, None);
             }
         }
         lead.fill.push(data);
@@ -58,14 +79,25 @@ pub(super) async fn read<B: Body<Data = Bytes>>(
             return;
         }
         if kept.is_none() {
-            let window = if shared.store.has_room() { WINDOW } else { 0 };
+            let window = if store.has_room() { WINDOW } else { 0 };
             if !lead.fill.room(window).await {
                 return;
             }
         }
     }
+    if !shape.after.is_empty() {
+        total += shape.after.len() as u64;
+        if head.length().is_some_and(|length| length != total) {
+            // The gap was not filled: what comes behind it must not close up.
+            return;
+        }
+        if let Some(frames) = &mut kept {
+            frames.push(shape.after.clone());
+        }
+        lead.fill.push(shape.after.clone());
+    }
     if let Some(frames) = &kept {
-        store(shared, lead, &head, frames, trailers.clone());
+        keep(shared, key, &head, &shape, frames, trailers.clone());
     }
     lead.fill.complete(trailers);
 }
@@ -76,27 +108,44 @@ async fn next_frame<B: Body>(
     std::future::poll_fn(|cx| body.as_mut().poll_frame(cx)).await
 }
 
-/// A body shorter or longer than its stated length is not whole (RFC 9111 section 3.3).
-pub(super) fn store(
+/// Stores what has come, if it is all of it: a body shorter or longer than its stated length is not
+/// (RFC 9111 section 3.3), nor is a gRPC answer without the trailer that says so.
+pub(super) fn keep(
     shared: &Shared,
-    lead: &Lead,
+    key: &Key,
     head: &Head,
+    shape: &Shape,
     frames: &[Bytes],
     trailers: Option<HeaderMap>,
 ) {
     let total = frames.iter().map(Bytes::len).sum::<usize>();
-    if head.length.is_some_and(|length| length != total as u64) {
+    if head.length().is_some_and(|length| length != total as u64)
+        || !grpc_succeeded(head.headers(), trailers.as_ref())
+    {
         return;
     }
     let mut body = BytesMut::with_capacity(total);
     frames
         .iter()
         .for_each(|frame| body.extend_from_slice(frame));
-    let stored = Stored::new(
-        shared.store.ledger(),
-        Head::clone(head),
-        body.freeze(),
-        trailers,
-    );
-    shared.put(&lead.fill.key, stored);
+    let body = body.freeze();
+    let content = match shape.part {
+        None => Content::Whole(body),
+        Some(part) => match Parts::new(part, body) {
+            Some(parts) => Content::of(parts),
+            None => return,
+        },
+    };
+    let ledger = shared.pool.store.ledger();
+    let stored = Stored::new(ledger, Head::clone(head), content, trailers);
+    shared.put(key, Arc::new(stored));
+}
+
+/// What is no gRPC answer has nothing to say here.
+fn grpc_succeeded(headers: &HeaderMap, trailers: Option<&HeaderMap>) -> bool {
+    let is_grpc = headers
+        .get(header::CONTENT_TYPE)
+        .is_some_and(|kind| kind.as_bytes().starts_with(b"application/grpc"));
+    let status = |fields: &HeaderMap| fields.get("grpc-status").map(|status| status == "0");
+    !is_grpc || trailers.and_then(status).or(status(headers)) == Some(true)
 }

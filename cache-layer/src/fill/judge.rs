@@ -1,7 +1,11 @@
 //! The verdict on an answer's head: may it be shared and stored, and how does it go out if so?
 
-use super::seat::Fill;
-use crate::rfc9111::storable::{self, Asked, Refusal, SetCookie, Storable, content_length};
+use crate::key::Key;
+use crate::policy::CachePolicy;
+use crate::rfc9111::dates::date;
+use crate::rfc9111::range::ContentRange;
+use crate::rfc9111::stated::Stated;
+use crate::rfc9111::storable::{self, Answered, Asked, Refusal, Storable, content_length};
 use crate::rfc9111::vary::Selection;
 use crate::rfc9111::{fields, freshness};
 use crate::shared::Shared;
@@ -11,53 +15,107 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 use tokio::time::Instant;
 
+/// What an answer is an answer to.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Question<'a> {
+    pub(crate) key: &'a Key,
+    /// Where its fill began among the invalidations.
+    pub(crate) number: u64,
+    pub(crate) asked: Asked,
+    /// The request's fields, of which `Vary` may nominate some.
+    pub(crate) fields: &'a HeaderMap,
+    pub(crate) lifetimes: Lifetimes,
+}
+
+/// Lifetimes that the way of asking brings along.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) enum Lifetimes {
+    /// By the answer's word, or by configuration.
+    #[default]
+    Usual,
+    /// By the answer's own word only.
+    Stated,
+    /// Of this length, where the answer states none.
+    Default(Duration),
+    /// Of this length at least.
+    AtLeast(Duration),
+}
+
 /// The head of an answer as it came.
-pub(super) struct Received<'a> {
-    pub(super) status: StatusCode,
-    pub(super) headers: &'a HeaderMap,
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Received<'a> {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: &'a HeaderMap,
+    pub(crate) policy: Option<&'a CachePolicy>,
     /// Octets of the body, if it knows.
-    pub(super) known: Option<u64>,
-    pub(super) at: Instant,
+    pub(crate) known: Option<u64>,
+    /// What a 206 carries, to a request for a part.
+    pub(crate) part: Option<ContentRange>,
+    pub(crate) at: Instant,
     /// Since the request went out.
-    pub(super) delay: Duration,
+    pub(crate) delay: Duration,
+}
+
+/// An answer that may be stored.
+pub(crate) struct Verdict {
+    pub(crate) head: Arc<Head>,
+    /// Those who wait for it may have it too, without asking for themselves.
+    pub(crate) shareable: bool,
 }
 
 /// Decides at the head whether the answer may be shared and stored, and how it goes out if so.
-pub(super) fn judge(
+pub(crate) fn judge(
     shared: &Shared,
-    asked: Asked,
-    fill: &Fill,
-    selecting: &HeaderMap,
+    question: Question<'_>,
     received: &Received<'_>,
-) -> Result<Arc<Head>, Refusal> {
+) -> Result<Verdict, Refusal> {
     // The one place where a fill reads the wall clock; everything later counts from `at`.
     let wall = SystemTime::now();
-    let &Received {
-        status,
+    let headers = received.headers;
+    let stated = Stated::of(headers, &shared.settings.targeted);
+    let stated = match received.policy {
+        Some(policy) => stated.heed(policy),
+        None => stated,
+    };
+    let initial_age = freshness::initial_age(headers, wall, received.delay);
+    let length = content_length(headers)?.or(received.known);
+    let answered = Answered {
+        status: received.status,
         headers,
-        known,
-        at,
-        delay,
-    } = received;
-    let initial_age = freshness::initial_age(headers, wall, delay);
-    let length = content_length(headers)?.or(known);
-    let policy = shared.settings.policy();
+        stated: &stated,
+        body_length: length,
+        age: initial_age,
+        received: wall,
+        is_part: received.part.is_some(),
+    };
+    let policy = shared.settings.policy(question.lifetimes);
     let Storable {
-        lifetime,
+        mut rules,
         own_lifetime,
         shared_with,
         vary,
-    } = storable::storable(asked, status, headers, length, initial_age, wall, policy)?;
-    let lifetime = if own_lifetime {
-        freshness::jittered(lifetime, shared.settings.ttl_jitter, shared.draw(&fill.key))
-    } else {
-        lifetime
-    };
-    let left_out = match policy.set_cookie {
-        SetCookie::Strip => &[header::SET_COOKIE][..],
-        _ => &[],
-    };
-    let mut stored = fields::stored_fields(headers, ADDED_FIELDS, left_out);
+        mut left_out,
+        mut fresh,
+    } = storable::storable(question.asked, &answered, policy)?;
+    if own_lifetime {
+        let draw = shared.pool.draw(question.key);
+        rules.lifetime = freshness::jittered(rules.lifetime, shared.settings.ttl_jitter, draw);
+        fresh &= rules.lifetime > initial_age;
+    }
+    if let Lifetimes::AtLeast(least) = question.lifetimes
+        && !rules.validate
+    {
+        rules.lifetime = rules.lifetime.max(initial_age + least);
+        fresh = true;
+    }
+    let groups = shared.groups(question.key, headers, received.policy)?;
+    let mut status = received.status;
+    if received.part.is_some() {
+        // Kept as what the whole would say; what says that it is a part comes with each use.
+        status = StatusCode::OK;
+        left_out.extend([header::CONTENT_RANGE, header::CONTENT_LENGTH]);
+    }
+    let mut stored = fields::stored_fields(headers, ADDED_FIELDS, &left_out);
     if !stored.contains_key(header::DATE)
         && let Ok(date) = HeaderValue::from_str(&httpdate::fmt_http_date(wall))
     {
@@ -65,14 +123,20 @@ pub(super) fn judge(
         stored.insert(header::DATE, date);
     }
     let terms = Terms {
-        selection: Selection::of(&vary, selecting).answered_by(headers),
+        selection: Selection::of(&vary, question.fields).answered_by(headers),
         shared_with,
-        lifetime,
+        rules,
         initial_age,
-        received: at,
+        received: received.at,
+        date: date(headers).unwrap_or(wall),
         length,
-        number: fill.number,
+        number: question.number,
+        target: shared.pool.invalidations.target_slot(question.key),
+        groups,
     };
-    let show = shared.settings.cache_status;
-    Ok(Arc::new(Head::new(status, stored, show, terms)))
+    let head = Head::new(status, stored, &shared.settings.status_field, terms);
+    Ok(Verdict {
+        head: Arc::new(head),
+        shareable: fresh,
+    })
 }

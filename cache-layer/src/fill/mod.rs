@@ -30,13 +30,18 @@
 //! and is dropped after that, and the request to the origin with it. A fill that nobody could join
 //! (credentials, a `no-cache`, a marked key) is its leader's own errand and ends when he leaves.
 
+mod arrival;
+mod ask;
 mod body;
 mod judge;
 mod seat;
 mod table;
 mod task;
 
-pub(crate) use seat::{Broken, Headline, Newcomer, Seat};
+pub(crate) use arrival::Arrival;
+pub(crate) use ask::{Ask, Missing};
+pub(crate) use judge::{Lifetimes, Question, Received, Verdict, judge};
+pub(crate) use seat::{Broken, Fill, Headline, Newcomer, Seat};
 pub(crate) use table::{Fills, Joined, Lead};
 pub(crate) use task::{Answer, Job};
 

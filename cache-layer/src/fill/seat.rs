@@ -3,6 +3,7 @@
 use super::PATIENCE;
 use crate::key::Key;
 use crate::rfc9111::vary::Selection;
+use crate::search;
 use crate::store::{Charge, Head, Ledger};
 use bytes::Bytes;
 use http::HeaderMap;
@@ -15,9 +16,11 @@ use tokio::sync::{Notify, watch};
 
 /// One request to the origin, as its readers share it.
 pub(crate) struct Fill {
-    pub(super) key: Key,
+    pub(crate) key: Key,
     /// Where it began among the invalidations.
-    pub(super) number: u64,
+    pub(crate) number: u64,
+    /// How the key was made, where answers may say which queries are alike.
+    pub(crate) search: Option<Box<search::Asked>>,
     /// The leader's fields, by the names that were known to matter when it began.
     pub(super) selection: Selection,
     headline: watch::Sender<Headline>,
@@ -29,6 +32,7 @@ pub(crate) struct Fill {
 /// What a new fill starts with.
 pub(crate) struct Newcomer {
     pub(crate) number: u64,
+    pub(crate) search: Option<Box<search::Asked>>,
     pub(crate) selection: Selection,
     pub(crate) ledger: Arc<Ledger>,
 }
@@ -77,6 +81,7 @@ impl Fill {
         let fill = Arc::new(Self {
             key,
             number: newcomer.number,
+            search: newcomer.search,
             selection: newcomer.selection,
             headline: watch::Sender::new(Headline::Pending),
             state: Mutex::new(State {

@@ -26,7 +26,7 @@ pub(crate) enum Joined<T> {
 /// A fill's place in the table and the duty to end it; dropping it breaks what is not complete.
 pub(crate) struct Lead {
     fills: Arc<Fills>,
-    pub(super) fill: Arc<Fill>,
+    pub(crate) fill: Arc<Fill>,
     /// Whether it stands in the table, for others to join.
     pub(super) joinable: bool,
 }
@@ -48,18 +48,18 @@ impl Fills {
         key: &Key,
         request: &HeaderMap,
         newcomer: impl FnOnce() -> Newcomer,
-        stands: impl Fn(u64) -> bool,
+        stands: impl Fn(&Fill, &Headline) -> bool,
         look_again: impl FnOnce() -> Option<T>,
     ) -> Joined<T> {
         let mut shard = self.shard(key);
         let joinable = |fill: &&Arc<Fill>| {
-            fill.key == *key
-                && stands(fill.number)
-                && match fill.headline() {
-                    Headline::Pending => fill.selection.matches(request),
-                    Headline::Published(head) => head.selection.matches(request),
-                    Headline::Released | Headline::Personal => false,
-                }
+            let headline = fill.headline();
+            let fits = match &headline {
+                Headline::Pending => fill.selection.matches(request),
+                Headline::Published(head) => head.selection().matches(request),
+                Headline::Released | Headline::Personal => false,
+            };
+            fits && fill.key == *key && stands(fill, &headline)
         };
         let fills = shard.get(&key.digest()).into_iter().flatten();
         if let Some(seat) = fills.filter(joinable).find_map(Fill::take_seat) {

@@ -7,13 +7,15 @@
 //! It is hashed with a secret to 128 bits for the look-up, and kept whole in the entry, where it is
 //! compared on every hit: a collision is a miss and never a wrong answer.
 
+mod display;
 mod host;
 mod parts;
 
 use crate::request::{Facts, is_target_override};
 use crate::rfc9111::directives::{elements, split_unquoted};
+use crate::search::Learnt;
 use http::{
-    HeaderMap, HeaderValue, Uri,
+    HeaderMap, HeaderName, HeaderValue, Method, Uri, header,
     uri::{Authority, Scheme},
 };
 use parts::Parts;
@@ -48,6 +50,13 @@ impl Secret {
         let mut hasher = SipHasher13::new_with_keys(self.0, self.1);
         hasher.write(parts);
         hasher.finish128().as_u128()
+    }
+
+    /// Of several parts, none of which can pass for a piece of another.
+    pub(crate) fn digest_of(self, list: &[&[u8]]) -> u128 {
+        let mut parts = Parts::new();
+        list.iter().for_each(|part| parts.push_with_length(part));
+        self.digest(&parts)
     }
 }
 
@@ -87,6 +96,66 @@ impl Key {
         Self::of_request(secret, namespace, uri, &Facts::default(), &HeaderMap::new())
     }
 
+    /// The same with a request's content, for methods whose answer depends on it, and with the
+    /// fields that say how it is to be read (RFC 10008 section 2.7).
+    pub(crate) fn with_content(
+        mut self,
+        secret: Secret,
+        method: &Method,
+        headers: &HeaderMap,
+        content: &[u8],
+    ) -> Self {
+        // No length: nothing before it can look like this.
+        self.parts.push(&[0xff; 4]);
+        self.parts.push_with_length(method.as_str().as_bytes());
+        for name in &CONTENT_FIELDS {
+            for value in headers.get_all(name) {
+                self.parts.push_with_length(name.as_str().as_bytes());
+                self.parts.push_with_length(value.as_bytes());
+            }
+        }
+        self.parts.push_with_length(content);
+        self.digest = secret.digest(&self.parts);
+        self
+    }
+
+    /// The key that all queries share which ask for the same by this rule.
+    pub(crate) fn by_rule(&self, secret: Secret, learnt: &Learnt) -> Self {
+        let (path, query) = self.path_and_query();
+        let text = (!query.is_empty() || self.lengths()[4] > 0)
+            .then(|| str::from_utf8(query).unwrap_or_default());
+        let mut parts = Parts::new();
+        parts.push(path);
+        parts.set(16, 0);
+        // No length, as above.
+        parts.push(&[0xfe, 0xff, 0xff, 0xff]);
+        parts.push(&learnt.number.to_le_bytes());
+        parts.push_with_length(learnt.rule.canonical(text).as_bytes());
+        let uri_digest = secret.digest(&parts);
+        parts.push(&self.parts[path.len() + query.len()..]);
+        let digest = secret.digest(&parts);
+        Self {
+            parts,
+            digest,
+            uri_digest,
+        }
+    }
+
+    /// The digest of the target without its query.
+    pub(crate) fn path_digest(&self, secret: Secret) -> u128 {
+        let (path, _) = self.path_and_query();
+        // Without the query's length, which is the last one.
+        secret.digest_of(&[&path[..LENGTHS - 4], &path[LENGTHS..]])
+    }
+
+    /// The octets up to the path's end, and the query's.
+    fn path_and_query(&self) -> (&[u8], &[u8]) {
+        let [namespace, scheme, host, path, query] = self.lengths();
+        let before = LENGTHS + namespace + scheme + host + path;
+        let (path, rest) = self.parts.split_at(before);
+        (path, &rest[..query.saturating_sub(1)])
+    }
+
     pub(crate) fn digest(&self) -> u128 {
         self.digest
     }
@@ -99,7 +168,38 @@ impl Key {
     pub(crate) fn parts(&self) -> &[u8] {
         &self.parts
     }
+
+    /// The parts that make the origin: namespace, scheme, host and port.
+    pub(crate) fn origin(&self) -> &[u8] {
+        &self.parts[LENGTHS..LENGTHS + self.lengths()[..3].iter().sum::<usize>()]
+    }
+
+    fn lengths(&self) -> [usize; 5] {
+        std::array::from_fn(|which| {
+            let octets = &self.parts[4 * which..4 * which + 4];
+            octets
+                .iter()
+                .rev()
+                .fold(0, |length, octet| length << 8 | usize::from(*octet))
+        })
+    }
 }
+
+/// The octets of the five lengths.
+const LENGTHS: usize = 20;
+
+/// Whether a field is part of the key of a request with content.
+pub(crate) fn says_of_content(name: &HeaderName) -> bool {
+    CONTENT_FIELDS.contains(name)
+}
+
+/// What the octets of a content mean, and in which form its answer comes back.
+const CONTENT_FIELDS: [HeaderName; 4] = [
+    header::CONTENT_TYPE,
+    header::CONTENT_ENCODING,
+    HeaderName::from_static("grpc-encoding"),
+    HeaderName::from_static("grpc-accept-encoding"),
+];
 
 /// The host that the request is for: the target's own, else the one `Host` line
 /// (RFC 9112 sections 3.2 and 3.2.2).
@@ -146,7 +246,7 @@ fn target_parts(namespace: &[u8], uri: &Uri, host: &[u8]) -> Result<Parts, Unkey
     let port = default_port(scheme(uri));
     let scheme = scheme(uri).as_str().as_bytes();
     let mut parts = Parts::new();
-    parts.push(&[0; 20]);
+    parts.push(&[0; LENGTHS]);
     parts.push(namespace);
     parts.push(scheme);
     let before_host = parts.len();

@@ -1,47 +1,104 @@
 //! `Cache-Control`, of requests and of responses (RFC 9111 section 5.2).
 
 use http::{HeaderMap, HeaderName, header};
+use smallvec::SmallVec;
 use std::time::Duration;
 
 /// What an overflowing `delta-seconds` counts as (RFC 9111 section 1.2.2).
-const DELTA_MAX: u64 = 1 << 31;
+pub(crate) const DELTA_MAX: u64 = 1 << 31;
 
-/// The response directives that a shared cache acts on (section 5.2.2).
+/// How far `no-cache` and `private` reach (sections 5.2.2.4 and 5.2.2.7).
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) enum Scope {
+    #[default]
+    Nothing,
+    /// The qualified form: these fields only.
+    Fields(SmallVec<[HeaderName; 1]>),
+    Whole,
+}
+
+impl Scope {
+    /// A list that cannot be read, or names nothing, is taken for the plain form, which is stricter.
+    fn widen(&mut self, argument: Option<&[u8]>) {
+        let names: Option<SmallVec<[HeaderName; 1]>> = argument.and_then(|list| {
+            elements(list)
+                .map(|name| HeaderName::from_bytes(name).ok())
+                .collect()
+        });
+        match (&mut *self, names) {
+            (Self::Whole, _) => {}
+            (Self::Fields(all), Some(names)) if !names.is_empty() => all.extend(names),
+            (_, Some(names)) if !names.is_empty() => *self = Self::Fields(names),
+            _ => *self = Self::Whole,
+        }
+    }
+
+    pub(crate) fn is_whole(&self) -> bool {
+        *self == Self::Whole
+    }
+
+    pub(crate) fn fields(&self) -> &[HeaderName] {
+        match self {
+            Self::Fields(names) => names,
+            _ => &[],
+        }
+    }
+}
+
+/// The response directives that a shared cache acts on (section 5.2.2, RFC 5861, RFC 8246).
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct ResponseDirectives {
     pub(crate) no_store: bool,
-    /// With field names too: the qualified form is read as the plain one, which is stricter.
-    pub(crate) no_cache: bool,
-    /// With field names too, as `no_cache`.
-    pub(crate) private: bool,
+    pub(crate) no_cache: Scope,
+    pub(crate) private: Scope,
     pub(crate) public: bool,
     pub(crate) must_revalidate: bool,
+    pub(crate) proxy_revalidate: bool,
     pub(crate) must_understand: bool,
+    pub(crate) immutable: bool,
     pub(crate) max_age: Option<Duration>,
     pub(crate) s_maxage: Option<Duration>,
+    pub(crate) stale_while_revalidate: Option<Duration>,
+    pub(crate) stale_if_error: Option<Duration>,
 }
 
 impl ResponseDirectives {
     pub(crate) fn parse(headers: &HeaderMap) -> Self {
         let mut all = Self::default();
         for_each_directive(headers, header::CACHE_CONTROL, |name, argument| {
-            match_directive(name, |name| match name {
-                b"no-store" => all.no_store = true,
-                b"no-cache" => all.no_cache = true,
-                b"private" => all.private = true,
-                b"public" => all.public = true,
-                b"must-revalidate" => all.must_revalidate = true,
-                b"must-understand" => all.must_understand = true,
-                b"max-age" => strictest(&mut all.max_age, argument),
-                b"s-maxage" => strictest(&mut all.s_maxage, argument),
-                _ => {}
-            });
+            match_directive(name, |name| all.add(name, argument));
         });
         all
     }
+
+    /// Takes in one directive by its lower-cased name; unknown ones are ignored (section 5.2.3).
+    pub(crate) fn add(&mut self, name: &[u8], argument: Option<&[u8]>) {
+        match name {
+            b"no-store" => self.no_store = true,
+            b"no-cache" => self.no_cache.widen(argument),
+            b"private" => self.private.widen(argument),
+            b"public" => self.public = true,
+            b"must-revalidate" => self.must_revalidate = true,
+            b"proxy-revalidate" => self.proxy_revalidate = true,
+            b"must-understand" => self.must_understand = true,
+            b"immutable" => self.immutable = true,
+            b"max-age" => strictest(&mut self.max_age, argument),
+            b"s-maxage" => strictest(&mut self.s_maxage, argument),
+            b"stale-while-revalidate" => strictest(&mut self.stale_while_revalidate, argument),
+            b"stale-if-error" => strictest(&mut self.stale_if_error, argument),
+            _ => {}
+        }
+    }
 }
 
-/// The request directives (section 5.2.1).
+/// How much staleness a client puts up with (section 5.2.1.2).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum MaxStale {
+    Any,
+    Within(Duration),
+}
+
+/// The request directives (section 5.2.1, RFC 5861 section 4).
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct RequestDirectives {
     pub(crate) no_store: bool,
@@ -49,6 +106,8 @@ pub(crate) struct RequestDirectives {
     pub(crate) only_if_cached: bool,
     pub(crate) max_age: Option<Duration>,
     pub(crate) min_fresh: Option<Duration>,
+    pub(crate) max_stale: Option<MaxStale>,
+    pub(crate) stale_if_error: Option<Duration>,
 }
 
 impl RequestDirectives {
@@ -69,10 +128,24 @@ impl RequestDirectives {
                 b"max-age" => strictest(&mut all.max_age, argument),
                 // A greater freshness demanded is the stricter one; an unreadable one is left out.
                 b"min-fresh" => all.min_fresh = all.min_fresh.max(argument.and_then(delta_seconds)),
+                b"max-stale" => all.add_max_stale(argument),
+                b"stale-if-error" => strictest(&mut all.stale_if_error, argument),
                 _ => {}
             });
         });
         all
+    }
+
+    /// The least patience counts; an unreadable one is none.
+    fn add_max_stale(&mut self, argument: Option<&[u8]>) {
+        let new = argument.map_or(MaxStale::Any, |argument| {
+            MaxStale::Within(delta_seconds(argument).unwrap_or_default())
+        });
+        self.max_stale = Some(match (self.max_stale, new) {
+            (Some(MaxStale::Within(old)), MaxStale::Within(new)) => MaxStale::Within(old.min(new)),
+            (Some(within @ MaxStale::Within(_)), MaxStale::Any) => within,
+            (_, new) => new,
+        });
     }
 }
 
@@ -199,9 +272,49 @@ mod tests {
     }
 
     #[test]
-    fn qualified_forms_are_read_as_the_plain_ones() {
-        assert!(response(&[r#"private="set-cookie, x""#]).private);
-        assert!(response(&[r#"no-cache="etag""#]).no_cache);
+    fn qualified_forms_name_fields_and_the_plain_form_wins() {
+        let names = |scope: &Scope| {
+            scope
+                .fields()
+                .iter()
+                .map(ToString::to_string)
+                .collect::<Vec<_>>()
+        };
+        let all = response(&[
+            r#"private="Set-Cookie, x", no-cache=etag"#,
+            r#"private="y""#,
+        ]);
+        assert_eq!(names(&all.private), ["set-cookie", "x", "y"]);
+        assert_eq!(names(&all.no_cache), ["etag"]);
+        for line in [
+            r#"private="x", private"#,
+            r#"private, private="x""#,
+            r#"private="""#,
+            r#"private="a b""#,
+            "private=",
+        ] {
+            assert!(response(&[line]).private.is_whole(), "{line}");
+        }
+    }
+
+    #[test]
+    fn a_client_puts_up_with_the_least_staleness_it_names() {
+        let max_stale = |line: &'static str| {
+            let headers =
+                HeaderMap::from_iter([(header::CACHE_CONTROL, HeaderValue::from_static(line))]);
+            RequestDirectives::parse(&headers).max_stale
+        };
+        let within = |n| Some(MaxStale::Within(Duration::from_secs(n)));
+        for (line, expected) in [
+            ("max-stale", Some(MaxStale::Any)),
+            ("max-stale=5", within(5)),
+            ("max-stale, max-stale=\"7\"", within(7)),
+            ("max-stale=9, max-stale, max-stale=8", within(8)),
+            ("max-stale=x", within(0)),
+            ("max-age=1", None),
+        ] {
+            assert_eq!(max_stale(line), expected, "{line}");
+        }
     }
 
     #[test]

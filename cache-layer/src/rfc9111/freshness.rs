@@ -2,18 +2,23 @@
 
 use super::dates::http_date_at;
 pub(crate) use super::dates::{date, http_date};
-use super::directives::{ResponseDirectives, delta_seconds, elements};
+use super::directives::{delta_seconds, elements};
+use super::stated::Stated;
 use http::{HeaderMap, header};
 use std::time::{Duration, SystemTime};
 
 /// The lifetime that the origin states for a shared cache, if it states one (section 4.2.1).
 pub(crate) fn explicit_lifetime(
-    directives: &ResponseDirectives,
+    stated: &Stated,
     headers: &HeaderMap,
     received: SystemTime,
 ) -> Option<Duration> {
+    let directives = &stated.directives;
     if let Some(stated) = directives.s_maxage.or(directives.max_age) {
         return Some(stated);
+    }
+    if stated.overrides_expires {
+        return None;
     }
     let mut expires = headers.get_all(header::EXPIRES).iter();
     let first = expires.next()?;
@@ -83,7 +88,7 @@ mod tests {
     fn lifetime(fields: &[(&'static str, &str)]) -> Option<u64> {
         let headers = headers(fields);
         let received = SystemTime::UNIX_EPOCH + Duration::from_secs(784_111_777);
-        explicit_lifetime(&ResponseDirectives::parse(&headers), &headers, received)
+        explicit_lifetime(&Stated::of(&headers, &[]), &headers, received)
             .map(|lifetime| lifetime.as_secs())
     }
 

@@ -11,7 +11,7 @@ const CACHE_GROUPS: HeaderName = HeaderName::from_static("cache-groups");
 const CACHE_GROUP_INVALIDATION: HeaderName = HeaderName::from_static("cache-group-invalidation");
 
 /// Section 2 asks for 32.
-const MAX_GROUPS: usize = 128;
+pub(crate) const MAX_GROUPS: usize = 128;
 /// In characters; section 2 asks for 32.
 const MAX_LENGTH: usize = 256;
 

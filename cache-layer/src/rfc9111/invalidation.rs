@@ -23,7 +23,7 @@ pub(crate) fn also_invalidated<'a>(
 }
 
 /// A reference to an absolute URI (RFC 3986 section 5.2); `None` for what is not one.
-fn resolve(base: &Uri, reference: &HeaderValue) -> Option<Uri> {
+pub(crate) fn resolve(base: &Uri, reference: &HeaderValue) -> Option<Uri> {
     let reference = reference.to_str().ok()?;
     let reference = reference
         .split_once('#')

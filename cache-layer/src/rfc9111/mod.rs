@@ -7,6 +7,7 @@
 //! | [`structured`] | what do fields of RFC 9651 say? |
 //! | [`targeted`] | which directives are for us in particular (RFC 9213)? |
 //! | [`freshness`] | how long is it fresh, how old is it (section 4.2)? |
+//! | [`stated`] | where does an answer speak of its caching (RFC 9213)? |
 //! | [`storable`] | may this answer be stored (section 3)? |
 //! | [`reuse`] | may this stored answer serve that request (section 4)? |
 //! | [`vary`] | were the nominated request fields the same (section 4.1)? |
@@ -26,23 +27,17 @@ pub(crate) mod dates;
 pub(crate) mod directives;
 pub(crate) mod fields;
 pub(crate) mod freshness;
-#[cfg_attr(not(test), allow(dead_code))]
 pub(crate) mod groups;
 pub(crate) mod invalidation;
-#[cfg_attr(not(test), allow(dead_code))]
 pub(crate) mod no_vary_search;
-#[cfg_attr(not(test), allow(dead_code))]
 pub(crate) mod parts;
 pub(crate) mod precondition;
-#[cfg_attr(not(test), allow(dead_code))]
 pub(crate) mod range;
 pub(crate) mod reuse;
+pub(crate) mod stated;
 pub(crate) mod storable;
-#[cfg_attr(not(test), allow(dead_code))]
 pub(crate) mod strong;
-#[cfg_attr(not(test), allow(dead_code))]
 pub(crate) mod structured;
-#[cfg_attr(not(test), allow(dead_code))]
 pub(crate) mod targeted;
 pub(crate) mod validation;
 pub(crate) mod vary;

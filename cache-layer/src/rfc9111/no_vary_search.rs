@@ -20,7 +20,7 @@ const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'~');
 
 /// What a response says of the queries it would be the same for (section 4).
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Rule {
     /// Whether parameters of different names may change places.
     any_order: bool,
@@ -85,17 +85,6 @@ impl Rule {
             canonical.extend(utf8_percent_encode(&decoded(value), ESCAPED));
         }
         canonical
-    }
-
-    /// Octets that no other rule has.
-    pub(crate) fn octets(&self) -> Vec<u8> {
-        let mut octets = vec![u8::from(self.any_order), u8::from(self.only_named)];
-        for name in &self.names {
-            // Any length fits: it is bounded.
-            octets.extend_from_slice(&(name.len() as u32).to_le_bytes());
-            octets.extend_from_slice(name.as_bytes());
-        }
-        octets
     }
 
     fn matters(&self, name: &str) -> bool {

@@ -1,6 +1,9 @@
 //! May an answer be stored? (RFC 9111 section 3)
 
 use super::directives::ResponseDirectives;
+use super::reuse::{Rules, Staleness};
+use super::stated::Stated;
+use super::validation::has_validator;
 use super::{freshness, vary};
 use http::{HeaderMap, HeaderName, StatusCode, header};
 use smallvec::SmallVec;
@@ -35,6 +38,22 @@ pub enum SetCookie {
     Store,
 }
 
+/// What becomes of requests with `Cookie`.
+///
+/// RFC 9111 leaves it to the origin to say that an answer depends on a cookie; many forget to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum Cookies {
+    /// Answers that say `public` or `s-maxage` are shared with them, others are not.
+    #[default]
+    Mind,
+    /// They are served and stored as if they had none: for origins whose cookies never change an
+    /// answer that may be stored.
+    Ignore,
+    /// They are passed on; the cache has no part in them.
+    Bypass,
+}
+
 /// What the configuration says.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Policy {
@@ -42,16 +61,38 @@ pub(crate) struct Policy {
     pub(crate) default_ttl: Option<Duration>,
     pub(crate) heuristic: bool,
     pub(crate) set_cookie: SetCookie,
+    /// Used where the answer says nothing else.
+    pub(crate) stale_while_revalidate: Duration,
+    pub(crate) stale_if_error: Duration,
+}
+
+/// The head of an answer, as it bears on storing.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Answered<'a> {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: &'a HeaderMap,
+    pub(crate) stated: &'a Stated,
+    /// Octets of the body, if they are known otherwise than by the fields.
+    pub(crate) body_length: Option<u64>,
+    /// `corrected_initial_age`.
+    pub(crate) age: Duration,
+    pub(crate) received: SystemTime,
+    /// A 206 to a `Range` of one part, which may be stored as that part (section 3.3).
+    pub(crate) is_part: bool,
 }
 
 /// What an answer that may be stored is good for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Storable {
-    pub(crate) lifetime: Duration,
+    pub(crate) rules: Rules,
     /// The lifetime is of our own making, not the origin's word.
     pub(crate) own_lifetime: bool,
     pub(crate) shared_with: Sharing,
     pub(crate) vary: SmallVec<[HeaderName; 2]>,
+    /// Fields that `private` or `no-cache` keeps out of the store.
+    pub(crate) left_out: SmallVec<[HeaderName; 1]>,
+    /// It can be reused without asking, so those who wait for it may have it.
+    pub(crate) fresh: bool,
 }
 
 /// Which requests with credentials an answer may serve.
@@ -85,8 +126,6 @@ pub(crate) enum Refusal {
     NoStore,
     /// `private`.
     Private,
-    /// `no-cache`: every use would need a validation.
-    NoCache,
     /// A status that is interim, partial, forbidden to store, or not understood.
     Status,
     /// Credentials in the request, and no word that the answer is for everyone.
@@ -95,85 +134,144 @@ pub(crate) enum Refusal {
     SetCookie,
     /// A `Vary` that cannot be matched.
     Vary,
-    /// No lifetime, or none left.
+    /// No lifetime, or none left, and nothing by which the origin could confirm it.
     NotFresh,
     /// A body or a header block over the limit.
     TooLarge,
+    /// More groups or tags than can be kept.
+    Groups,
     /// A `Content-Length` that is not one number.
     Length,
 }
 
-/// Decides at the head of an answer to a GET, before anyone else may see a byte of it.
+/// Decides at the head of an answer, before anyone else may see a byte of it.
 pub(crate) fn storable(
     asked: Asked,
-    status: StatusCode,
-    headers: &HeaderMap,
-    body_length: Option<u64>,
-    age: Duration,
-    received: SystemTime,
+    answered: &Answered<'_>,
     policy: Policy,
 ) -> Result<Storable, Refusal> {
-    let directives = ResponseDirectives::parse(headers);
+    let &Answered {
+        status, headers, ..
+    } = answered;
+    let directives = &answered.stated.directives;
     // Section 5.2.2.3: must-understand lifts no-store, but only for a status whose rules we know.
-    let understood = heuristically_cacheable(status) || matches!(status.as_u16(), 302 | 303 | 307);
+    let understood = understood(status);
     if asked.no_store || (directives.no_store && !(directives.must_understand && understood)) {
         return Err(Refusal::NoStore);
     }
-    if directives.private {
+    if directives.private.is_whole() {
         return Err(Refusal::Private);
     }
-    if directives.no_cache {
-        return Err(Refusal::NoCache);
-    }
-    if never_stored(status) || (directives.must_understand && !understood) {
+    if never_stored(status, answered.is_part) || (directives.must_understand && !understood) {
         return Err(Refusal::Status);
     }
-    let shared_with = Sharing::of(&directives);
+    let shared_with = Sharing::of(directives);
     if !shared_with.allows(asked) {
         return Err(Refusal::Credentials);
     }
-    if policy.set_cookie == SetCookie::Refuse && headers.contains_key(header::SET_COOKIE) {
+    let mut left_out: SmallVec<[HeaderName; 1]> = SmallVec::new();
+    for scope in [&directives.private, &directives.no_cache] {
+        left_out.extend(scope.fields().iter().cloned());
+    }
+    let sets_cookie = headers.contains_key(header::SET_COOKIE);
+    if policy.set_cookie == SetCookie::Refuse
+        && sets_cookie
+        && !left_out.contains(&header::SET_COOKIE)
+    {
         return Err(Refusal::SetCookie);
     }
-    let vary = vary::nominated(headers).map_err(|_| Refusal::Vary)?;
-    let stated = freshness::explicit_lifetime(&directives, headers, received);
-    let lifetime = stated.or_else(|| {
-        // Section 4.2.2: only without a stated lifetime, and for these statuses or by `public`.
-        let allowed = heuristically_cacheable(status) || directives.public;
-        (policy.heuristic && allowed)
-            .then(|| freshness::heuristic_lifetime(headers, received))
-            .flatten()
-    });
-    let by_default = || policy.default_ttl.filter(|_| default_applies(status));
-    let lifetime = lifetime.or_else(by_default).ok_or(Refusal::NotFresh)?;
-    if lifetime <= age {
-        return Err(Refusal::NotFresh);
+    if policy.set_cookie == SetCookie::Strip && sets_cookie {
+        left_out.push(header::SET_COOKIE);
     }
+    let vary = vary::nominated(headers).map_err(|_| Refusal::Vary)?;
+    let (lifetime, own_lifetime) = lifetime(answered, policy).ok_or(Refusal::NotFresh)?;
     if content_length(headers)?
-        .or(body_length)
+        .or(answered.body_length)
         .is_some_and(|length| length > policy.max_body_bytes)
         || header_bytes(headers) > MAX_HEADER_BYTES
     {
         return Err(Refusal::TooLarge);
     }
-    Ok(Storable {
+    let rules = Rules {
         lifetime,
-        own_lifetime: stated.is_none(),
+        validate: directives.no_cache.is_whole(),
+        immutable: directives.immutable,
+        stale: staleness(directives, policy),
+    };
+    let fresh = !rules.validate && lifetime > answered.age;
+    if !fresh && !has_validator(headers) && !rules.outlives(answered.age) {
+        return Err(Refusal::NotFresh);
+    }
+    Ok(Storable {
+        rules,
+        own_lifetime,
         shared_with,
         vary,
+        left_out,
+        fresh,
     })
 }
 
-/// Interim and partial answers, 304, and what RFC 6585 sections 3 to 6 forbid outright.
-fn never_stored(status: StatusCode) -> bool {
-    status.as_u16() < 200 || matches!(status.as_u16(), 206 | 304 | 428 | 429 | 431 | 511)
+/// How long it is fresh, and whether that is of our own making.
+fn lifetime(answered: &Answered<'_>, policy: Policy) -> Option<(Duration, bool)> {
+    let &Answered {
+        status, headers, ..
+    } = answered;
+    if let Some(stated) = freshness::explicit_lifetime(answered.stated, headers, answered.received)
+    {
+        return Some((stated, false));
+    }
+    let directives = &answered.stated.directives;
+    // Section 3 demands an explicit word, or one of these statuses; section 4.2.2 the same.
+    let allowed = heuristically_cacheable(status) || directives.public;
+    let heuristic = (policy.heuristic && allowed)
+        .then(|| freshness::heuristic_lifetime(headers, answered.received))
+        .flatten();
+    let by_default = policy.default_ttl.filter(|_| default_applies(status));
+    // Nothing is known of it but how to ask: kept for that where guesses are wanted at all, or
+    // where it says that it is to be asked about each time.
+    let confirmable =
+        allowed && has_validator(headers) && (policy.heuristic || directives.no_cache.is_whole());
+    heuristic
+        .or(by_default)
+        .or_else(|| confirmable.then_some(Duration::ZERO))
+        .map(|lifetime| (lifetime, true))
 }
 
-/// RFC 9110 section 15.1, less 206, which this cache does not combine.
+/// Section 4.2.4: what forbids stale use, and RFC 5861: what allows it.
+fn staleness(directives: &ResponseDirectives, policy: Policy) -> Staleness {
+    let forbidden = directives.must_revalidate
+        || directives.proxy_revalidate
+        // Section 5.2.2.10: it has the meaning of proxy-revalidate.
+        || directives.s_maxage.is_some()
+        || directives.no_cache.is_whole();
+    Staleness {
+        allowed: !forbidden,
+        while_revalidate: directives
+            .stale_while_revalidate
+            .unwrap_or(policy.stale_while_revalidate),
+        if_error: directives.stale_if_error.unwrap_or(policy.stale_if_error),
+    }
+}
+
+/// Statuses whose caching rules are implemented (section 5.2.2.3).
+fn understood(status: StatusCode) -> bool {
+    heuristically_cacheable(status) || matches!(status.as_u16(), 206 | 302 | 303 | 307)
+}
+
+/// Interim answers, partial ones that are not one part, 304, and what RFC 6585 sections 3 to 6
+/// forbid outright.
+fn never_stored(status: StatusCode, is_part: bool) -> bool {
+    status.as_u16() < 200
+        || (status == StatusCode::PARTIAL_CONTENT && !is_part)
+        || matches!(status.as_u16(), 304 | 428 | 429 | 431 | 511)
+}
+
+/// RFC 9110 section 15.1.
 fn heuristically_cacheable(status: StatusCode) -> bool {
     matches!(
         status.as_u16(),
-        200 | 203 | 204 | 300 | 301 | 308 | 404 | 405 | 410 | 414 | 501
+        200 | 203 | 204 | 206 | 300 | 301 | 308 | 404 | 405 | 410 | 414 | 501
     )
 }
 

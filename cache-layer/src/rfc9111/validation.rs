@@ -37,6 +37,22 @@ pub(crate) fn confirms(not_modified: &HeaderMap, stored: &HeaderMap) -> bool {
     }
 }
 
+/// Whether the answer to a HEAD is about what is stored (section 4.3.5): what it says of validators
+/// and length is the same.
+pub(crate) fn is_same(head: &HeaderMap, stored: &HeaderMap, length: Option<u64>) -> bool {
+    let validators = [header::ETAG, header::LAST_MODIFIED];
+    let same = |name| {
+        head.get(name)
+            .is_none_or(|said| stored.get(name) == Some(said))
+    };
+    let said = head.get(header::CONTENT_LENGTH);
+    validators.iter().all(same)
+        && said.is_none_or(|said| {
+            let said = said.to_str().ok().and_then(|said| said.parse().ok());
+            said.is_some() && said == length
+        })
+}
+
 /// The stored fields, updated by a 304's (section 3.2). Its `Age` comes along, to be judged with it.
 pub(crate) fn update(mut stored: HeaderMap, not_modified: &HeaderMap) -> HeaderMap {
     // Without one, the 304 was made when it came, which whoever stores it writes down.
@@ -100,6 +116,23 @@ mod tests {
                 "{said:?} {stored:?}"
             );
         }
+    }
+
+    #[test]
+    fn a_head_is_about_the_same_if_all_it_says_is() {
+        let stored = [("etag", "\"e\""), ("last-modified", "then")];
+        for (said, expected) in [
+            (&[][..], true),
+            (&[("etag", "\"e\""), ("content-length", "5")], true),
+            (&[("etag", "\"f\"")], false),
+            (&[("last-modified", "now")], false),
+            (&[("content-length", "6")], false),
+            (&[("content-length", "x")], false),
+        ] {
+            let same = is_same(&map(said), &map(&stored), Some(5));
+            assert_eq!(same, expected, "{said:?}");
+        }
+        assert!(!is_same(&map(&[("etag", "\"e\"")]), &map(&[]), None));
     }
 
     #[test]

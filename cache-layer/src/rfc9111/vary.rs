@@ -84,6 +84,11 @@ impl Selection {
         self
     }
 
+    /// Whether no field was nominated.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// Whether this request may be answered alike.
     pub(crate) fn matches(&self, request: &HeaderMap) -> bool {
         self.matches_exactly(request) || self.matches_by_preference(request)

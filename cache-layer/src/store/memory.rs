@@ -7,8 +7,10 @@
 //! moka drops what leaves it by way of epochs: up to 64 values wait on each thread for its next
 //! writes. Those are whole answers here, so every change of ours ends in [`drop_garbage`].
 
-use super::entry::{Resource, Stored, Variants};
+use super::head::Head;
 use super::ledger::Ledger;
+use super::resource::{Resource, Variants};
+use super::stored::Stored;
 use crate::key::Key;
 use moka::policy::EvictionPolicy;
 use std::hash::{BuildHasher, Hasher};
@@ -85,25 +87,39 @@ impl MemoryStore {
             .flatten()
     }
 
-    /// Adds an answer to its key; false if there is no room and none could be made.
+    /// Adds an answer to its key, in place of the older one for the same request fields; false if
+    /// there is no room and none could be made.
     ///
     /// moka's `insert` sleeps while its queue is full: call this from a fill, not from a request.
-    pub(crate) fn put(&self, key: &Key, stored: Stored, stands: impl Fn(u64) -> bool) -> bool {
+    pub(crate) fn put(
+        &self,
+        key: &Key,
+        stored: Arc<Stored>,
+        stands: impl Fn(&Head) -> bool,
+    ) -> bool {
         let now = stored.head.received();
         let turn = &self.writers[key.digest() as usize % self.writers.len()];
         let _turn = turn.lock().unwrap_or_else(PoisonError::into_inner);
         let mut variants = self.get_again(key).map_or_else(Variants::new, |old| {
-            let worth = |other: &&Arc<Stored>| {
-                other.head.selection != stored.head.selection
-                    && other.head.lifetime() > other.head.age(now)
-                    && stands(other.head.number)
-            };
+            let worth = |other: &&Arc<Stored>| other.head.is_of_use(now) && stands(&other.head);
             old.variants().iter().filter(worth).cloned().collect()
         });
+        let alike = variants
+            .iter()
+            .position(|other| other.head.selection() == stored.head.selection());
+        let stored = match alike.map(|place| variants.remove(place)) {
+            Some(older) => stored.combine(&older, &self.ledger),
+            None => stored,
+        };
         if variants.len() >= MAX_VARIANTS {
             variants.remove(0);
         }
-        variants.push(Arc::new(stored));
+        let date = stored.head.date();
+        let place = variants
+            .iter()
+            .rposition(|other| other.head.date() <= date)
+            .map_or(0, |before| before + 1);
+        variants.insert(place, stored);
         let resource = Arc::new(Resource::new(&self.ledger, key, variants));
         if !self.has_room() {
             return false;

@@ -1,14 +1,21 @@
 //! Where answers are kept: in this process, within a number of bytes.
 
-mod entry;
+mod head;
 mod invalidation;
 mod ledger;
 mod marks;
 mod memory;
+mod resource;
+mod stored;
 
-pub(crate) use entry::{ADDED_FIELDS, Head, Resource, Stored, Terms};
-pub(crate) use invalidation::Invalidations;
+pub(crate) use head::{ADDED_FIELDS, Head, Terms};
+pub(crate) use invalidation::{Claim, GroupSlots, Invalidations, Purge};
 pub(crate) use ledger::{Charge, Ledger};
 pub(crate) use marks::Marks;
 pub use memory::Eviction;
 pub(crate) use memory::MemoryStore;
+pub(crate) use resource::Resource;
+pub(crate) use stored::{Content, Stored};
+
+/// Two counters in front of a shared value.
+const ARC: usize = 16;

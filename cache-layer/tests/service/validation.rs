@@ -112,7 +112,7 @@ async fn what_turned_private_is_given_once_and_forgotten() {
     let seen = ask(&cache, get("http://a/x")).await;
     assert_eq!(
         (seen.status, seen.text(), seen.cache()),
-        (200, "hello", "fwd=stale")
+        (200, "hello", "fwd=stale; fwd-status=304")
     );
     assert_eq!(seen.field("cache-control"), Some("private, max-age=20"));
     assert_eq!(ask(&cache, get("http://a/x")).await.text(), "later");

@@ -208,9 +208,4 @@ proptest! {
         let canonical = rule.canonical(Some(&query));
         prop_assert_eq!(rule.canonical(Some(&canonical)), canonical);
     }
-
-    #[test]
-    fn no_two_rules_have_the_same_octets(one in rules(), other in rules()) {
-        prop_assert_eq!(one.octets() == other.octets(), one == other);
-    }
 }

@@ -6,6 +6,8 @@ const POLICY: Policy = Policy {
     default_ttl: Some(Duration::from_secs(9)),
     heuristic: false,
     set_cookie: SetCookie::Refuse,
+    stale_while_revalidate: Duration::ZERO,
+    stale_if_error: Duration::ZERO,
 };
 const ANYONE: Asked = Asked {
     no_store: false,
@@ -21,22 +23,32 @@ fn map(fields: &[(&'static str, &str)]) -> HeaderMap {
     map
 }
 
+/// An answer of that age and length, received on 6 November 1994.
+fn aged(
+    (asked, status): (Asked, u16),
+    fields: &[(&'static str, &str)],
+    (age, body_length): (u64, Option<u64>),
+    policy: Policy,
+) -> Result<Storable, Refusal> {
+    let headers = map(fields);
+    let answered = Answered {
+        status: StatusCode::from_u16(status).unwrap(),
+        headers: &headers,
+        stated: &Stated::of(&headers, &[]),
+        body_length,
+        age: Duration::from_secs(age),
+        received: SystemTime::UNIX_EPOCH + Duration::from_secs(784_111_777),
+        is_part: false,
+    };
+    storable(asked, &answered, policy)
+}
+
 fn decide(asked: Asked, status: u16, fields: &[(&'static str, &str)]) -> Result<Storable, Refusal> {
-    let status = StatusCode::from_u16(status).unwrap();
-    let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000_000);
-    storable(
-        asked,
-        status,
-        &map(fields),
-        None,
-        Duration::ZERO,
-        now,
-        POLICY,
-    )
+    aged((asked, status), fields, (0, None), POLICY)
 }
 
 fn cache_control(status: u16, value: &str) -> Result<u64, Refusal> {
-    decide(ANYONE, status, &[("cache-control", value)]).map(|ok| ok.lifetime.as_secs())
+    decide(ANYONE, status, &[("cache-control", value)]).map(|ok| ok.rules.lifetime.as_secs())
 }
 
 #[test]
@@ -45,8 +57,8 @@ fn directives_that_forbid() {
     for (value, why) in [
         ("no-store, max-age=60", NoStore),
         ("private, max-age=60", Private),
-        ("private=\"x\", max-age=60", Private),
-        ("no-cache, max-age=60", NoCache),
+        ("private=\"\", max-age=60", Private),
+        ("no-cache, max-age=60", NotFresh),
         ("max-age=0", NotFresh),
         ("s-maxage=0, max-age=60", NotFresh),
         ("max-age=-1", NotFresh),
@@ -74,18 +86,8 @@ fn heuristics_are_for_those_who_say_nothing() {
         ..POLICY
     };
     let lifetime = |status, fields: &[(&'static str, &str)]| {
-        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(784_111_777);
-        let status = StatusCode::from_u16(status).unwrap();
-        storable(
-            ANYONE,
-            status,
-            &map(fields),
-            None,
-            Duration::ZERO,
-            now,
-            policy,
-        )
-        .map(|ok| (ok.lifetime.as_secs(), ok.own_lifetime))
+        aged((ANYONE, status), fields, (0, None), policy)
+            .map(|ok| (ok.rules.lifetime.as_secs(), ok.own_lifetime))
     };
     let modified = ("last-modified", "Sun, 06 Nov 1994 07:49:37 GMT");
     for status in [200, 203, 204, 300, 301, 308, 404, 405, 410, 414, 501] {
@@ -103,8 +105,93 @@ fn heuristics_are_for_those_who_say_nothing() {
     let stated = [modified, ("cache-control", "max-age=5")];
     assert_eq!(lifetime(200, &stated), Ok((5, false)));
     let expired = [modified, ("expires", "0")];
-    assert_eq!(lifetime(200, &expired), Err(Refusal::NotFresh));
+    assert_eq!(lifetime(200, &expired), Ok((0, false)));
     assert_eq!(lifetime(200, &[]), Err(Refusal::NotFresh));
+    let tagged = [("etag", "\"e\"")];
+    assert_eq!(lifetime(200, &tagged), Ok((0, true)));
+    assert_eq!(lifetime(403, &tagged), Err(Refusal::NotFresh));
+}
+
+#[test]
+fn what_is_not_fresh_is_kept_if_it_can_be_asked_about_or_used_stale() {
+    let kept = |value, more: &[(&'static str, &str)], age| {
+        let fields = [&[("cache-control", value)], more].concat();
+        aged((ANYONE, 200), &fields, (age, None), POLICY).map(|ok| (ok.fresh, ok.rules))
+    };
+    let rules = |lifetime, validate, stale| Rules {
+        lifetime: Duration::from_secs(lifetime),
+        validate,
+        immutable: false,
+        stale,
+    };
+    let plain = Staleness {
+        allowed: true,
+        ..Staleness::default()
+    };
+    let none = Staleness::default();
+    let tag = &[("etag", "\"e\"")][..];
+    let err = Err(Refusal::NotFresh);
+    assert_eq!(kept("max-age=5", &[], 5), err);
+    assert_eq!(
+        kept("max-age=5", tag, 5),
+        Ok((false, rules(5, false, plain)))
+    );
+    assert_eq!(kept("no-cache, max-age=5", &[], 0), err);
+    assert_eq!(
+        kept("no-cache, max-age=5", tag, 0),
+        Ok((false, rules(5, true, none)))
+    );
+    assert_eq!(kept("no-cache", tag, 0), Ok((false, rules(9, true, none))));
+    for (value, stale) in [
+        (
+            "max-age=5, stale-if-error=3",
+            Staleness {
+                if_error: Duration::from_secs(3),
+                ..plain
+            },
+        ),
+        (
+            "max-age=5, stale-while-revalidate=3",
+            Staleness {
+                while_revalidate: Duration::from_secs(3),
+                ..plain
+            },
+        ),
+    ] {
+        assert_eq!(kept(value, &[], 7), Ok((false, rules(5, false, stale))));
+        assert_eq!(kept(value, &[], 8), err);
+    }
+}
+
+#[test]
+fn what_forbids_stale_use() {
+    for (value, allowed) in [
+        ("max-age=5", true),
+        ("max-age=5, must-revalidate", false),
+        ("max-age=5, proxy-revalidate", false),
+        ("s-maxage=5", false),
+        ("max-age=5, no-cache=\"x\"", true),
+    ] {
+        let policy = Policy {
+            stale_if_error: Duration::from_secs(3),
+            ..POLICY
+        };
+        let fields = [("cache-control", value)];
+        let rules = aged((ANYONE, 200), &fields, (0, None), policy)
+            .unwrap()
+            .rules;
+        assert_eq!(rules.stale.allowed, allowed, "{value}");
+        assert_eq!(rules.stale.if_error, Duration::from_secs(3), "{value}");
+    }
+}
+
+#[test]
+fn named_fields_are_left_out() {
+    let value = "max-age=5, private=\"set-cookie, x\", no-cache=y";
+    let fields = [("cache-control", value), ("set-cookie", "a=b")];
+    let left_out = decide(ANYONE, 200, &fields).unwrap().left_out;
+    let names: Vec<_> = left_out.iter().map(HeaderName::as_str).collect();
+    assert_eq!(names, ["set-cookie", "x", "y"]);
 }
 
 #[test]
@@ -187,19 +274,7 @@ fn set_cookie_vary_age_and_size_keep_out() {
         decide(ANYONE, 200, &[fresh, ("x-big", &big)]),
         Err(Refusal::TooLarge)
     );
-    let now = SystemTime::now();
-    let of = |length, age| {
-        let age = Duration::from_secs(age);
-        storable(
-            ANYONE,
-            StatusCode::OK,
-            &map(&[fresh]),
-            length,
-            age,
-            now,
-            POLICY,
-        )
-    };
+    let of = |length, age| aged((ANYONE, 200), &[fresh], (age, length), POLICY);
     assert_eq!(of(Some(1001), 0), Err(Refusal::TooLarge));
     assert!(of(Some(1000), 59).is_ok());
     assert_eq!(of(Some(1000), 60), Err(Refusal::NotFresh));
@@ -208,7 +283,7 @@ fn set_cookie_vary_age_and_size_keep_out() {
 proptest! {
     #[test]
     fn a_forbidding_directive_is_never_outvoted(
-        forbid in prop::sample::select(vec!["no-store", "Private", "NO-CACHE", "private=\"a,b\""]),
+        forbid in prop::sample::select(vec!["no-store", "Private", "NO-CACHE", "private=\"a b\""]),
         allow in prop::sample::subsequence(vec!["public", "max-age=99", "s-maxage=9", "immutable"], 0..4),
         at in 0usize..4, status in 200u16..600,
     ) {

@@ -1,0 +1,234 @@
+//! An answer has come: what becomes of it, and who gets it.
+
+use super::body::{Shape, keep, read};
+use super::judge::{Lifetimes, Question, Received, Verdict, judge};
+use super::table::Lead;
+use super::task::{Answer, Leader};
+use crate::key::Key;
+use crate::policy::CachePolicy;
+use crate::rfc9111::range::{ContentRange, Span};
+use crate::rfc9111::storable::{Asked, Refusal};
+use crate::rfc9111::validation;
+use crate::shared::Shared;
+use crate::store::{Content, Head, Purge, Stored};
+use bytes::Bytes;
+use http::{HeaderMap, Response, StatusCode, header};
+use http_body::Body;
+use std::sync::Arc;
+use tokio::time::Instant;
+
+/// An answer that has come, with all that it is judged by.
+pub(crate) struct Arrival<'a> {
+    pub(crate) shared: &'a Shared,
+    pub(crate) lead: &'a Lead,
+    pub(crate) asked: Asked,
+    pub(crate) fields: &'a HeaderMap,
+    pub(crate) lifetimes: Lifetimes,
+    pub(crate) sent: Instant,
+    pub(crate) at: Instant,
+}
+
+impl Arrival<'_> {
+    /// An answer that stands for itself.
+    pub(crate) async fn settle<R, E>(self, response: Response<R>, leader: Leader<R, E>)
+    where
+        R: Body<Data = Bytes>,
+    {
+        let Self { shared, lead, .. } = self;
+        let known = response.body().size_hint().exact();
+        let part = (response.status() == StatusCode::PARTIAL_CONTENT
+            && self.fields.contains_key(header::RANGE))
+        .then(|| ContentRange::parse(response.headers()))
+        .flatten();
+        let policy = response.extensions().get::<CachePolicy>();
+        match self.judge(response.status(), response.headers(), policy, known, part) {
+            Ok((Verdict { head, shareable }, key)) => {
+                let (parts, body) = response.into_parts();
+                let shape = Shape {
+                    part,
+                    ..Shape::default()
+                };
+                let empty = body.is_end_stream();
+                if empty {
+                    // Ended before its head is shown: no server waits for an empty body.
+                    keep(shared, &key, &head, &shape, &[], None);
+                    lead.fill.complete(None);
+                }
+                self.publish(&head, shareable, part);
+                drop(leader.send(Ok(Answer::Shared(parts, Arc::clone(&head)))));
+                if !empty {
+                    read(shared, lead, &key, head, shape, body).await;
+                }
+            }
+            Err(refusal) => {
+                // Out of the table first: who comes now does not queue in vain.
+                lead.leave_table();
+                if refusal == Refusal::Credentials {
+                    lead.fill.release_others();
+                } else {
+                    // A 304 to a client's own condition, or an answer to its credentials or its
+                    // range, says nothing of what others would get.
+                    let status = response.status();
+                    let own = status == StatusCode::NOT_MODIFIED
+                        || status == StatusCode::PARTIAL_CONTENT
+                        || status == StatusCode::RANGE_NOT_SATISFIABLE;
+                    if !self.asked.authorization && !own {
+                        shared.pool.marks.set(&lead.fill.key, self.at);
+                    }
+                    lead.fill.release();
+                }
+                drop(leader.send(Ok(Answer::Own(response))));
+            }
+        }
+    }
+
+    /// A 304 to our own question (RFC 9111 section 4.3.4).
+    pub(super) fn confirm<R, E>(
+        self,
+        response: &Response<R>,
+        stored: &Arc<Stored>,
+        leader: Leader<R, E>,
+    ) {
+        let Self { shared, lead, .. } = self;
+        let fields = stored.head.fields(&shared.settings.status_field);
+        let fields = validation::update(fields, response.headers());
+        let length = stored.whole().map(|body| body.len() as u64);
+        let policy = response.extensions().get::<CachePolicy>();
+        let answer = match self.judge(stored.head.status(), &fields, policy, length, None) {
+            Ok((Verdict { head, shareable }, key)) => {
+                let renewed = Arc::new(Stored::new(
+                    shared.pool.store.ledger(),
+                    Head::clone(&head),
+                    stored.content.clone(),
+                    stored.trailers.clone(),
+                ));
+                shared.put(&key, Arc::clone(&renewed));
+                let mut cookies = Vec::new();
+                if !head.headers().contains_key(header::SET_COOKIE) {
+                    let own = response.headers().get_all(header::SET_COOKIE);
+                    cookies.extend(own.iter().cloned());
+                }
+                if shareable {
+                    show(lead, &renewed);
+                } else {
+                    self.publish(&head, false, None);
+                }
+                shared.counters.validated.count();
+                Answer::Confirmed(renewed, cookies)
+            }
+            Err(_refusal) => {
+                shared.invalidate(&lead.fill.key, Purge::Hard);
+                lead.leave_table();
+                lead.fill.release();
+                Answer::ConfirmedOnce(fields, Arc::clone(stored))
+            }
+        };
+        drop(leader.send(Ok(answer)));
+    }
+
+    /// A 206 that brings what was missing (RFC 9111 section 3.4).
+    pub(super) async fn complete<R, E>(
+        self,
+        response: Response<R>,
+        stored: &Stored,
+        shape: Shape,
+        wanted: Span,
+        leader: Leader<R, E>,
+    ) where
+        R: Body<Data = Bytes>,
+    {
+        let Self { shared, lead, .. } = self;
+        let mut brought = response.headers().clone();
+        brought.remove(header::CONTENT_RANGE);
+        let fields = stored.head.fields(&shared.settings.status_field);
+        let mut fields = validation::update(fields, &brought);
+        fields.remove(header::CONTENT_LENGTH);
+        let policy = response.extensions().get::<CachePolicy>();
+        let length = Some(wanted.length());
+        let verdict = self.judge(StatusCode::OK, &fields, policy, length, None);
+        match verdict {
+            Ok((Verdict { head, shareable }, key)) => {
+                let part = shape.part;
+                self.publish(&head, shareable, part);
+                drop(leader.send(Ok(Answer::Completed(Arc::clone(&head), part))));
+                read(shared, lead, &key, head, shape, response.into_body()).await;
+            }
+            Err(_refusal) => {
+                // It says now that it is not for the store: neither is what we had.
+                shared.invalidate(&lead.fill.key, Purge::Hard);
+                lead.leave_table();
+                lead.fill.release();
+                drop(leader.send(Ok(Answer::Own(response))));
+            }
+        }
+    }
+
+    /// The verdict, and the key to store by.
+    fn judge(
+        &self,
+        status: StatusCode,
+        headers: &HeaderMap,
+        policy: Option<&CachePolicy>,
+        known: Option<u64>,
+        part: Option<ContentRange>,
+    ) -> Result<(Verdict, Key), Refusal> {
+        let fill = &self.lead.fill;
+        let (key, same) = match &fill.search {
+            Some(search) => self.shared.place(&fill.key, search, status, headers),
+            None => (fill.key.clone(), true),
+        };
+        let question = Question {
+            key: &key,
+            number: fill.number,
+            asked: self.asked,
+            fields: self.fields,
+            lifetimes: self.lifetimes,
+        };
+        let received = Received {
+            status,
+            headers,
+            policy,
+            known,
+            part,
+            at: self.at,
+            delay: self.at - self.sent,
+        };
+        let mut verdict = judge(self.shared, question, &received)?;
+        // Those who wait have asked for something else, as it turns out.
+        verdict.shareable &= same;
+        Ok((verdict, key))
+    }
+
+    /// Shows the head to those who wait, or sends them to the origin where each must ask himself.
+    fn publish(&self, head: &Arc<Head>, shareable: bool, part: Option<ContentRange>) {
+        let marks = &self.shared.pool.marks;
+        let fill = &self.lead.fill;
+        if part.is_some() {
+            // Nobody waits for a part.
+            return;
+        }
+        if shareable {
+            marks.unset(&fill.key);
+            fill.publish(Arc::clone(head));
+        } else {
+            // Out of the table first: who comes now does not queue in vain.
+            self.lead.leave_table();
+            marks.set(&fill.key, self.at);
+            fill.release();
+        }
+    }
+}
+
+/// Shows what is stored as if it had come just now.
+pub(super) fn show(lead: &Lead, stored: &Stored) {
+    if let Content::Whole(body) = &stored.content {
+        if !body.is_empty() {
+            lead.fill.push(body.clone());
+        }
+        lead.fill.complete(stored.trailers.clone());
+        lead.fill.publish(Arc::new(stored.head.clone()));
+    } else {
+        // Parts are of use to those who asked for them only.
+        lead.fill.release();
+    }
+}

@@ -1,0 +1,107 @@
+//! What layers of several namespaces share: the memory, and all that is in it.
+
+use crate::fill::Fills;
+use crate::key::{Key, Secret};
+use crate::search::Searches;
+use crate::settings::Settings;
+use crate::store::{Invalidations, Marks, MemoryStore, Purge};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// What layers of several namespaces share: the memory, and all that is in it.
+pub(crate) struct Pool {
+    pub(crate) store: MemoryStore,
+    pub(crate) invalidations: Invalidations,
+    pub(crate) marks: Marks,
+    pub(crate) fills: Arc<Fills>,
+    pub(crate) searches: Searches,
+    pub(crate) secret: Secret,
+    start: Instant,
+    /// Milliseconds after `start` from which on the dead are swept out again.
+    next_sweep: AtomicU64,
+    /// How often a lifetime was drawn.
+    drawn: AtomicU64,
+}
+
+/// How often the dead are swept out, while there are misses.
+const SWEEP_EVERY: Duration = Duration::from_secs(60);
+
+impl Pool {
+    pub(crate) fn new(settings: &Settings) -> Self {
+        let start = Instant::now();
+        Self {
+            store: MemoryStore::new(settings.max_bytes, settings.eviction),
+            invalidations: Invalidations::new(settings.max_bytes),
+            marks: Marks::new(start),
+            fills: Arc::new(Fills::new()),
+            searches: Searches::new(),
+            secret: Secret::draw(),
+            start,
+            next_sweep: AtomicU64::new(SWEEP_EVERY.as_millis() as u64),
+            drawn: AtomicU64::new(0),
+        }
+    }
+
+    /// Frees what no request can have any more, then what the policy values least.
+    pub(crate) fn reclaim(&self, bytes: u64) -> u64 {
+        let ledger = self.store.ledger();
+        let before = ledger.bytes();
+        // Counted by weight, not by the ledger: what readers still hold must not cost others their
+        // place.
+        let now = Instant::now();
+        let mut gone = self.store.sweep(bytes, |resource| {
+            !resource.any(|head| head.is_fresh(now) && self.invalidations.stands(head.claim()))
+        });
+        if gone < bytes {
+            gone += self.store.squeeze(bytes - gone);
+        }
+        self.store.wait_for_garbage(before.saturating_sub(gone));
+        before.saturating_sub(ledger.bytes())
+    }
+
+    fn sweep(&self) {
+        let now = Instant::now();
+        self.store.sweep(u64::MAX, |resource| {
+            !resource.any(|head| head.is_of_use(now) && self.invalidations.stands(head.claim()))
+        });
+    }
+
+    pub(crate) fn invalidate(&self, key: &Key, purge: Purge) {
+        let slot = self.invalidations.target_slot(key);
+        self.invalidations.target(slot, purge);
+        if purge == Purge::Hard {
+            // Invalid already; this only gives the memory back.
+            self.store.remove(key);
+        }
+    }
+
+    /// Called on misses: sweeps the dead out now and then, off the async workers.
+    pub(crate) fn sweep_if_due(self: &Arc<Self>, now: Instant) {
+        let elapsed = now.saturating_duration_since(self.start).as_millis() as u64;
+        let due = self.next_sweep.load(Ordering::Relaxed);
+        let next = elapsed + SWEEP_EVERY.as_millis() as u64;
+        if elapsed >= due
+            && self
+                .next_sweep
+                .compare_exchange(due, next, Ordering::Relaxed, Ordering::Relaxed)
+                .is_ok()
+        {
+            let pool = Arc::downgrade(self);
+            tokio::task::spawn_blocking(move || {
+                if let Some(pool) = pool.upgrade() {
+                    pool.sweep();
+                }
+            });
+        }
+    }
+
+    /// Uniform in `0.0..1.0`, from what no client can predict; another one for each fill of a key.
+    pub(crate) fn draw(&self, key: &Key) -> f64 {
+        let drawn = self.drawn.fetch_add(1, Ordering::Relaxed);
+        let salt = drawn.wrapping_mul(0x9E37_79B9_7F4A_7C15);
+        let mixed = (key.digest() as u64 ^ salt).wrapping_mul(0xD6E8_FEB8_6659_FD93);
+        (mixed >> 11) as f64 / (1u64 << 53) as f64
+    }
+}

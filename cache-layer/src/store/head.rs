@@ -1,0 +1,201 @@
+//! Status and fields of an answer, with all that decides over its reuse.
+
+use super::invalidation::{Claim, GroupSlots};
+use crate::cache_status::StatusField;
+use crate::rfc9111::reuse::Rules;
+use crate::rfc9111::storable::{Asked, Sharing};
+use crate::rfc9111::validation::{self, has_validator};
+use crate::rfc9111::vary::Selection;
+use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
+use std::sync::LazyLock;
+use std::time::{Duration, SystemTime};
+use tokio::time::Instant;
+
+/// The head of an answer as it is kept.
+#[derive(Debug, Clone)]
+pub(crate) struct Head {
+    status: StatusCode,
+    /// As they go out on a hit: `Age` has its place, and `Cache-Status` already says so.
+    headers: HeaderMap,
+    terms: Terms,
+}
+
+/// What [`Head::new`] is made of besides the fields.
+#[derive(Debug, Clone)]
+pub(crate) struct Terms {
+    pub(crate) selection: Selection,
+    pub(crate) shared_with: Sharing,
+    pub(crate) rules: Rules,
+    pub(crate) initial_age: Duration,
+    pub(crate) received: Instant,
+    /// When the origin says it was made: of several that match, the newest is used.
+    pub(crate) date: SystemTime,
+    /// Octets of the body, where they were known before it came.
+    pub(crate) length: Option<u64>,
+    /// Where its fill stands among the [`Invalidations`](super::Invalidations).
+    pub(crate) number: u64,
+    pub(crate) target: u32,
+    pub(crate) groups: GroupSlots,
+}
+
+/// How many fields [`Head::new`] adds to the ones it is given, at most.
+pub(crate) const ADDED_FIELDS: usize = 3;
+
+impl Head {
+    /// `fields` are the stored ones, a `Date` among them.
+    pub(crate) fn new(
+        status: StatusCode,
+        mut fields: HeaderMap,
+        field: &StatusField,
+        terms: Terms,
+    ) -> Self {
+        fields.insert(header::AGE, age_value(Duration::ZERO));
+        field.append_hit(&mut fields);
+        Self {
+            status,
+            headers: fields,
+            terms,
+        }
+    }
+
+    pub(crate) fn status(&self) -> StatusCode {
+        self.status
+    }
+
+    pub(crate) fn headers(&self) -> &HeaderMap {
+        &self.headers
+    }
+
+    pub(crate) fn selection(&self) -> &Selection {
+        &self.terms.selection
+    }
+
+    pub(crate) fn rules(&self) -> &Rules {
+        &self.terms.rules
+    }
+
+    pub(crate) fn received(&self) -> Instant {
+        self.terms.received
+    }
+
+    pub(crate) fn date(&self) -> SystemTime {
+        self.terms.date
+    }
+
+    pub(crate) fn length(&self) -> Option<u64> {
+        self.terms.length
+    }
+
+    pub(crate) fn claim(&self) -> Claim<'_> {
+        Claim {
+            number: self.terms.number,
+            target: self.terms.target,
+            groups: &self.terms.groups,
+        }
+    }
+
+    pub(crate) fn allows(&self, asked: Asked) -> bool {
+        self.terms.shared_with.allows(asked)
+    }
+
+    /// `current_age` (RFC 9111 section 4.2.3).
+    pub(crate) fn age(&self, now: Instant) -> Duration {
+        self.terms.initial_age + now.saturating_duration_since(self.terms.received)
+    }
+
+    /// Seconds of freshness left, or, below zero, since they ran out (RFC 9211 section 2.4).
+    pub(crate) fn ttl(&self, now: Instant) -> i64 {
+        let seconds = |time: Duration| i64::try_from(time.as_secs()).unwrap_or(i64::MAX);
+        seconds(self.terms.rules.lifetime) - seconds(self.age(now))
+    }
+
+    /// The same answer's head as it is known now: the older one's fields stay where the newer one has
+    /// none (RFC 9111 section 3.4).
+    pub(super) fn over(mut self, older: &Self) -> Self {
+        self.headers = validation::update(older.headers.clone(), &self.headers);
+        self
+    }
+
+    /// The fields as the origin sent them: without what [`new`](Self::new) has added.
+    pub(crate) fn fields(&self, field: &StatusField) -> HeaderMap {
+        let mut fields = self.headers.clone();
+        fields.remove(header::AGE);
+        field.remove(&mut fields);
+        fields
+    }
+
+    pub(crate) fn is_fresh(&self, now: Instant) -> bool {
+        self.terms.rules.lifetime > self.age(now)
+    }
+
+    /// Whether some request could still do with it, or the origin confirm it: for as long again as it
+    /// was fresh, and five minutes at least, it is worth its place.
+    pub(crate) fn is_of_use(&self, now: Instant) -> bool {
+        const LEAST: Duration = Duration::from_secs(300);
+        let (rules, age) = (&self.terms.rules, self.age(now));
+        let worth_asking = || {
+            let kept = rules.lifetime.saturating_mul(2).max(rules.lifetime + LEAST);
+            has_validator(&self.headers) && kept > age
+        };
+        self.is_fresh(now) || rules.outlives(age) || worth_asking()
+    }
+
+    /// The answer as it goes out now, with `Age`.
+    pub(crate) fn response<B>(&self, now: Instant, body: B) -> Response<B> {
+        let mut response = Response::new(body);
+        *response.status_mut() = self.status;
+        *response.headers_mut() = self.headers.clone();
+        // In its place already: cheaper than an insert.
+        if let Some(age) = response.headers_mut().get_mut(header::AGE) {
+            *age = age_value(self.age(now));
+        }
+        response
+    }
+
+    pub(super) fn bytes(&self) -> usize {
+        let spilled = |groups: &GroupSlots| {
+            if groups.spilled() {
+                groups.capacity() * size_of::<u32>()
+            } else {
+                0
+            }
+        };
+        header_map_bytes(&self.headers) + self.terms.selection.bytes() + spilled(&self.terms.groups)
+    }
+}
+
+/// An estimate of a cloned header map's own memory: 104 bytes for each field, 4 for each place of
+/// the index, of which a quarter stays empty, and the octets. Values share one buffer, names of the
+/// standard take none.
+pub(super) fn header_map_bytes(headers: &HeaderMap) -> usize {
+    let index = headers.capacity() / 3 * 4 * 4;
+    let octets = |(name, value): (&HeaderName, &HeaderValue)| name.as_str().len() + value.len();
+    headers.len() * 104 + index + headers.iter().map(octets).sum::<usize>()
+}
+
+/// Ages up to an hour, written once: a `HeaderValue` made of them is copied without counting.
+static AGES: LazyLock<Box<[HeaderValue]>> = LazyLock::new(|| {
+    (0..3600u32)
+        .map(|age| HeaderValue::from_static(Box::leak(age.to_string().into_boxed_str())))
+        .collect()
+});
+
+fn age_value(age: Duration) -> HeaderValue {
+    let seconds = age.as_secs();
+    match AGES.get(usize::try_from(seconds).unwrap_or(usize::MAX)) {
+        Some(value) => value.clone(),
+        None => HeaderValue::from(seconds),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ages_are_written_in_seconds_rounded_down() {
+        for (age, text) in [(0.0, "0"), (1.999, "1"), (3599.0, "3599"), (3600.0, "3600")] {
+            assert_eq!(age_value(Duration::from_secs_f64(age)), text);
+        }
+    }
+}

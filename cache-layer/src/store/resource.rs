@@ -1,0 +1,99 @@
+//! All answers under one key.
+
+use super::ARC;
+use super::head::Head;
+use super::ledger::{Charge, Ledger};
+use super::stored::Stored;
+use crate::key::Key;
+use http::{HeaderMap, HeaderName};
+use smallvec::SmallVec;
+use std::sync::Arc;
+
+/// Nearly always one.
+pub(crate) type Variants = SmallVec<[Arc<Stored>; 1]>;
+
+/// All answers stored under one key, the one with the newest `Date` last.
+#[derive(Debug)]
+pub(crate) struct Resource {
+    parts: Box<[u8]>,
+    variants: Variants,
+    /// None for ballast, which no ledger knows of.
+    charge: Option<Charge>,
+    ballast: u64,
+}
+
+impl Resource {
+    pub(crate) fn new(ledger: &Arc<Ledger>, key: &Key, variants: Variants) -> Self {
+        let bytes = size_of::<Self>() + ARC + PLACE + key.parts().len() + size_of_val(&*variants);
+        Self {
+            parts: key.parts().into(),
+            variants,
+            charge: Some(Charge::new(ledger, bytes as u64)),
+            ballast: 0,
+        }
+    }
+
+    /// Weighs without holding anything: the store must part with others for it.
+    pub(crate) fn ballast(weight: u64) -> Self {
+        Self {
+            parts: [].into(),
+            variants: Variants::new(),
+            charge: None,
+            ballast: weight,
+        }
+    }
+
+    pub(crate) fn is_of(&self, key: &Key) -> bool {
+        *self.parts == *key.parts()
+    }
+
+    pub(crate) fn variants(&self) -> &[Arc<Stored>] {
+        &self.variants
+    }
+
+    /// The answer for the request's fields (RFC 9111 section 4.1): the newest of those that a `Vary`
+    /// nominates, else the newest of those without one, else one that the client prefers for certain.
+    pub(crate) fn select(&self, request: &HeaderMap) -> Option<&Arc<Stored>> {
+        let mut unselected = None;
+        for stored in self.variants.iter().rev() {
+            let selection = stored.head.selection();
+            if selection.is_empty() {
+                unselected = unselected.or(Some(stored));
+            } else if selection.matches_exactly(request) {
+                return Some(stored);
+            }
+        }
+        let prefers = |stored: &&Arc<Stored>| {
+            let selection = stored.head.selection();
+            selection.matches_by_preference(request)
+        };
+        unselected.or_else(|| self.variants.iter().rev().find(prefers))
+    }
+
+    /// The fields that the newest answer was selected by.
+    pub(crate) fn selecting_names(&self) -> Vec<HeaderName> {
+        self.variants
+            .last()
+            .map(|stored| stored.head.selection().names().cloned().collect())
+            .unwrap_or_default()
+    }
+
+    /// Whether one of its answers is so.
+    pub(crate) fn any(&self, is: impl Fn(&Head) -> bool) -> bool {
+        self.variants.iter().any(|stored| is(&stored.head))
+    }
+
+    /// Bytes held, or pretended to be.
+    pub(crate) fn weight(&self) -> u64 {
+        self.ballast
+            + self.charge.as_ref().map_or(0, Charge::bytes)
+            + self
+                .variants
+                .iter()
+                .map(|stored| stored.charge.bytes())
+                .sum::<u64>()
+    }
+}
+
+/// What the store itself spends on a place: measured with moka 0.12, table and queues included.
+const PLACE: usize = 260;

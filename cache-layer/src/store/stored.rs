@@ -1,0 +1,107 @@
+//! One answer in the store: its head, and as much of its body as there is.
+
+use super::ARC;
+use super::head::{Head, header_map_bytes};
+use super::ledger::{Charge, Ledger};
+use crate::rfc9111::parts::Parts;
+use crate::rfc9111::strong::strong_validator;
+use bytes::Bytes;
+use http::HeaderMap;
+use std::sync::Arc;
+
+/// One answer.
+#[derive(Debug)]
+pub(crate) struct Stored {
+    /// In place, a copy of what the fill's readers share: a hit follows one pointer less.
+    pub(crate) head: Head,
+    pub(crate) content: Content,
+    pub(crate) trailers: Option<HeaderMap>,
+    pub(super) charge: Charge,
+}
+
+/// The body, as far as it is there.
+#[derive(Debug, Clone)]
+pub(crate) enum Content {
+    /// In one piece of its own, not in slices of the connection's buffers.
+    Whole(Bytes),
+    /// What 206 answers have brought so far (RFC 9111 section 3.3).
+    Parts(Parts),
+}
+
+impl Content {
+    /// Parts that are all of it are the whole.
+    pub(crate) fn of(parts: Parts) -> Self {
+        match parts.whole() {
+            Some(body) => Self::Whole(body),
+            None => Self::Parts(parts),
+        }
+    }
+
+    fn bytes(&self) -> u64 {
+        match self {
+            Self::Whole(body) => body.len() as u64,
+            Self::Parts(parts) => parts.bytes(),
+        }
+    }
+}
+
+impl Stored {
+    pub(crate) fn new(
+        ledger: &Arc<Ledger>,
+        head: Head,
+        content: Content,
+        trailers: Option<HeaderMap>,
+    ) -> Self {
+        let bytes =
+            size_of::<Self>() + ARC + head.bytes() + trailers.as_ref().map_or(0, header_map_bytes);
+        let charge = Charge::new(ledger, bytes as u64 + content.bytes());
+        Self {
+            head,
+            content,
+            trailers,
+            charge,
+        }
+    }
+
+    pub(crate) fn whole(&self) -> Option<&Bytes> {
+        match &self.content {
+            Content::Whole(body) => Some(body),
+            Content::Parts(_) => None,
+        }
+    }
+
+    /// The length of the whole body, where it is known.
+    pub(crate) fn complete_length(&self) -> Option<u64> {
+        match &self.content {
+            Content::Whole(body) => Some(body.len() as u64),
+            Content::Parts(parts) => parts.complete(),
+        }
+    }
+
+    /// What becomes of a new answer beside an older one to the same request fields: a part joins what
+    /// is there already, under one strong validator (RFC 9111 section 3.4).
+    pub(super) fn combine(self: Arc<Self>, older: &Self, ledger: &Arc<Ledger>) -> Arc<Self> {
+        let Content::Parts(parts) = &self.content else {
+            return self;
+        };
+        let same = strong_validator(self.head.headers())
+            .zip(strong_validator(older.head.headers()))
+            .is_some_and(|(one, other)| one == other);
+        if !same {
+            return self;
+        }
+        let content = match &older.content {
+            Content::Whole(body) => Content::Whole(body.clone()),
+            Content::Parts(others) => {
+                let mut all = parts.clone();
+                if !all.add(others) {
+                    // What does not fit is left out: the newer answer is the one to keep.
+                    return self;
+                }
+                Content::of(all)
+            }
+        };
+        let head = self.head.clone().over(&older.head);
+        Arc::new(Self::new(ledger, head, content, self.trailers.clone()))
+    }
+}
