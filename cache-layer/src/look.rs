@@ -2,7 +2,7 @@
 
 use crate::body::ResponseBody;
 use crate::cache_status::{Details, Outcome};
-use crate::fill::{Ask, Missing};
+use crate::fill::{Ask, Candidates, Missing};
 use crate::key::Key;
 use crate::rfc9111::directives::RequestDirectives;
 use crate::rfc9111::parts::Gaps;
@@ -159,7 +159,7 @@ impl Look {
     /// How to ask the origin, by what is stored for such a request, and what stands in if it fails.
     pub(crate) fn ask(&self, shared: &Shared, request: &HeaderMap) -> (Ask, Option<Arc<Stored>>) {
         let Some(stored) = self.stored(shared, request) else {
-            return (Ask::Afresh, None);
+            return (self.ask_which(shared, request), None);
         };
         let head = &stored.head;
         let invalidations = &shared.pool.invalidations;
@@ -169,7 +169,7 @@ impl Look {
         let softened = invalidations.is_softened(head.claim());
         let usable = !softened && reusable(&self.wants, head.age(now), head.rules()).is_ok();
         let ask = match &stored.content {
-            _ if answers && has_validator(head.headers()) => Ask::Whether(Arc::clone(&stored)),
+            _ if answers && has_validator(head.headers()) => Ask::whether(&stored),
             Content::Parts(_) if usable => match self.missing(&stored, request) {
                 Some(missing) => Ask::Missing(Arc::clone(&stored), missing),
                 None => Ask::Afresh,
@@ -177,6 +177,36 @@ impl Look {
             _ => Ask::Afresh,
         };
         (ask, fallback)
+    }
+
+    /// None of the variants was selected: the origin may say that one of them is the answer all the same
+    /// (RFC 9111 section 4.3.1).
+    fn ask_which(&self, shared: &Shared, request: &HeaderMap) -> Ask {
+        // A handful is worth a question; more would make a field that servers refuse.
+        const MOST: usize = 8;
+        let Some(resource) = shared.pool.store.get_again(&self.key) else {
+            return Ask::Afresh;
+        };
+        let invalidations = &shared.pool.invalidations;
+        let worth = |stored: &&Arc<Stored>| {
+            let head = &stored.head;
+            // A weak tag may stand for several codings of one thing, of which the client takes but one.
+            head.headers().contains_key(header::ETAG)
+                && strong_validator(head.headers()).is_some()
+                && head.allows(self.asked)
+                && invalidations.stands(head.claim())
+                && stored.whole().is_some()
+        };
+        if self.range || resource.select(request).is_some() {
+            return Ask::Afresh;
+        }
+        let newest_first = resource.variants().iter().rev();
+        let candidates: Candidates = newest_first.filter(worth).take(MOST).cloned().collect();
+        if candidates.is_empty() {
+            Ask::Afresh
+        } else {
+            Ask::Whether(candidates)
+        }
     }
 
     /// The one gap in what is asked for, where the rest of it is held under a strong validator.

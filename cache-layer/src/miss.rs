@@ -132,13 +132,12 @@ impl<S> Miss<S> {
         } = self;
         shared.counters.misses.count();
         let (ask, fallback) = look.ask(&shared, &parts.headers);
-        // Whoever asks for others too, or about what is stored, asks without conditions of his own:
-        // they are answered here.
-        let own = if joinable || !matches!(ask, Ask::Afresh) {
-            take_own(&mut parts.headers)
-        } else {
-            HeaderMap::new()
-        };
+        let own = own_fields(&parts.headers);
+        if joinable || !matches!(ask, Ask::Afresh) {
+            // Whoever asks for others too, or about what is stored, asks without conditions of his
+            // own: they are answered here.
+            strip_conditions(&mut parts.headers);
+        }
         let (sender, receiver) = oneshot::channel();
         let job = Job {
             shared: Arc::clone(&shared),
@@ -194,9 +193,8 @@ impl<S> Miss<S> {
     }
 }
 
-/// Takes the conditions away that are answered here, and notes them with the range that is asked for,
-/// which the origin may know of.
-fn take_own(request: &mut HeaderMap) -> HeaderMap {
+/// The client's conditions, and the range that it asks for.
+fn own_fields(request: &HeaderMap) -> HeaderMap {
     let mut own = HeaderMap::new();
     for name in [
         header::IF_NONE_MATCH,
@@ -208,6 +206,5 @@ fn take_own(request: &mut HeaderMap) -> HeaderMap {
             own.append(name.clone(), value.clone());
         }
     }
-    strip_conditions(request);
     own
 }

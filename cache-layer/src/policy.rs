@@ -70,8 +70,8 @@ impl CachePolicy {
         self
     }
 
-    /// A word by which [`CacheHandle::purge_tag`](crate::CacheHandle::purge_tag) finds it; it can have
-    /// several, of which each beyond the 128th makes it one that is not stored.
+    /// A word by which [`CacheHandle::purge_tag`](crate::CacheHandle::purge_tag) finds it. It can have
+    /// 128 of them; with more it is not stored.
     pub fn tag(mut self, tag: impl AsRef<str>) -> Self {
         self.tags.push(tag.as_ref().into());
         self

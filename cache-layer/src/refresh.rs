@@ -45,7 +45,7 @@ pub(crate) fn refresh<S, B, R>(
     shared.counters.refreshed.count();
     drop(seat);
     let ask = if has_validator(stored.head.headers()) {
-        Ask::Whether(Arc::clone(stored))
+        Ask::whether(stored)
     } else {
         Ask::Afresh
     };

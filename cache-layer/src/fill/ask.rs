@@ -8,6 +8,7 @@ use crate::rfc9111::validation;
 use crate::store::Stored;
 use bytes::Bytes;
 use http::{HeaderMap, Request, Response, StatusCode, header, request};
+use smallvec::{SmallVec, smallvec};
 use std::sync::Arc;
 use tokio::time::Instant;
 use tower::ServiceExt;
@@ -17,11 +18,15 @@ use tower_service::Service;
 pub(crate) enum Ask {
     /// For what the request asks for.
     Afresh,
-    /// Whether this still holds, and for what the request asks for if not (RFC 9111 section 4.3.1).
-    Whether(Arc<Stored>),
+    /// Whether one of these holds, and for what the request asks for if none does (RFC 9111 section
+    /// 4.3.1).
+    Whether(Candidates),
     /// For what is missing of these parts (section 3.4).
     Missing(Arc<Stored>, Missing),
 }
+
+/// Nearly always one: what was selected. Else all variants, none of which was.
+pub(crate) type Candidates = SmallVec<[Arc<Stored>; 1]>;
 
 /// The gap in what a request asks for.
 pub(crate) struct Missing {
@@ -34,6 +39,13 @@ pub(crate) struct Missing {
     pub(crate) as_part: bool,
     /// The length of the whole.
     pub(crate) complete: u64,
+}
+
+impl Ask {
+    /// Whether this one still holds.
+    pub(crate) fn whether(stored: &Arc<Stored>) -> Self {
+        Self::Whether(smallvec![Arc::clone(stored)])
+    }
 }
 
 /// What came of asking the origin.
@@ -77,15 +89,17 @@ where
     let headers = &mut request.headers;
     match &how {
         Ask::Afresh => {}
-        Ask::Whether(stored) => validation::ask(headers, stored.head.headers()),
+        Ask::Whether(stored) => {
+            validation::ask(headers, stored.iter().map(|stored| stored.head.headers()));
+        }
         Ask::Missing(stored, missing) => ask_for_gap(headers, stored.head.headers(), missing),
     }
     let sent = Instant::now();
     let answer = send(service, request).await;
     let reply = match (&answer, how) {
         (Ok(response), Ask::Whether(stored)) if response.status() == StatusCode::NOT_MODIFIED => {
-            validation::confirms(response.headers(), stored.head.headers())
-                .then_some(Reply::Confirmed(stored))
+            validation::confirmed(response.headers(), &stored, |stored| stored.head.headers())
+                .map(|stored| Reply::Confirmed(Arc::clone(stored)))
         }
         (Ok(response), Ask::Missing(stored, missing))
             if response.status() == StatusCode::PARTIAL_CONTENT =>

@@ -8,21 +8,49 @@ pub(crate) fn has_validator(stored: &HeaderMap) -> bool {
     stored.contains_key(header::ETAG) || stored.contains_key(header::LAST_MODIFIED)
 }
 
-/// Makes a request conditional on what is stored (section 4.3.1).
-pub(crate) fn ask(request: &mut HeaderMap, stored: &HeaderMap) {
-    for (validator, condition) in [
-        (header::ETAG, header::IF_NONE_MATCH),
-        (header::LAST_MODIFIED, header::IF_MODIFIED_SINCE),
-    ] {
-        if let Some(value) = stored.get(validator) {
-            request.insert(condition, value.clone());
+/// Makes a request conditional on what is stored (section 4.3.1): on one answer by all that it is
+/// known by, on several by their tags, which tell the origin's reply which one it is about.
+pub(crate) fn ask<'a>(
+    request: &mut HeaderMap,
+    stored: impl Iterator<Item = &'a HeaderMap> + Clone,
+) {
+    let mut tags = Vec::new();
+    for tag in stored.clone().filter_map(|stored| stored.get(header::ETAG)) {
+        if !tags.is_empty() {
+            tags.extend_from_slice(b", ");
         }
+        tags.extend_from_slice(tag.as_bytes());
     }
+    if let Ok(tags) = HeaderValue::from_bytes(&tags)
+        && !tags.is_empty()
+    {
+        request.insert(header::IF_NONE_MATCH, tags);
+    }
+    let mut all = stored;
+    if let (Some(one), None) = (all.next(), all.next())
+        && let Some(modified) = one.get(header::LAST_MODIFIED)
+    {
+        request.insert(header::IF_MODIFIED_SINCE, modified.clone());
+    }
+}
+
+/// Which of the answers that it was asked about a 304 speaks of (section 4.3.4): of several, the one
+/// whose tag it names.
+pub(crate) fn confirmed<'a, T>(
+    not_modified: &HeaderMap,
+    stored: &'a [T],
+    fields: impl Fn(&T) -> &HeaderMap,
+) -> Option<&'a T> {
+    let named = stored.len() == 1 || not_modified.contains_key(header::ETAG);
+    let mut confirmed = stored
+        .iter()
+        .filter(|stored| named && confirms(not_modified, fields(stored)));
+    confirmed.next()
 }
 
 /// Whether a 304 speaks of what is stored (section 4.3.4). A strong validator must be the same; a
 /// weak one may be; one that is missing leaves only the answer that was asked about.
-pub(crate) fn confirms(not_modified: &HeaderMap, stored: &HeaderMap) -> bool {
+fn confirms(not_modified: &HeaderMap, stored: &HeaderMap) -> bool {
     let stored_tag = stored.get(header::ETAG).map(HeaderValue::as_bytes);
     match not_modified.get(header::ETAG).map(HeaderValue::as_bytes) {
         Some(tag) if tag.starts_with(b"W/") => stored_tag.is_some_and(|own| weak(own) == weak(tag)),
@@ -84,10 +112,8 @@ mod tests {
     #[test]
     fn both_validators_are_sent() {
         let mut request = map(&[("if-none-match", "\"client's\""), ("accept", "x")]);
-        ask(
-            &mut request,
-            &map(&[("etag", "W/\"e\""), ("last-modified", "then")]),
-        );
+        let stored = map(&[("etag", "W/\"e\""), ("last-modified", "then")]);
+        ask(&mut request, [&stored].into_iter());
         let expected = [
             ("if-none-match", "W/\"e\""),
             ("if-modified-since", "then"),
@@ -95,6 +121,25 @@ mod tests {
         ];
         assert_eq!(request, map(&expected));
         assert!(!has_validator(&map(&[("date", "then")])));
+    }
+
+    #[test]
+    fn several_are_asked_about_by_tag_and_told_apart_by_tag() {
+        let stored = [
+            map(&[("etag", "\"a\""), ("last-modified", "then")]),
+            map(&[("etag", "W/\"b\"")]),
+        ];
+        let mut request = HeaderMap::new();
+        ask(&mut request, stored.iter());
+        assert_eq!(request, map(&[("if-none-match", "\"a\", W/\"b\"")]));
+        let which = |said: &[_]| {
+            let fields = confirmed(&map(said), &stored, |stored| stored)?;
+            fields.get(header::ETAG).cloned()
+        };
+        assert_eq!(which(&[("etag", "\"a\"")]).unwrap(), "\"a\"");
+        assert_eq!(which(&[("etag", "W/\"b\"")]).unwrap(), "W/\"b\"");
+        assert_eq!(which(&[("etag", "\"c\"")]), None);
+        assert_eq!(which(&[]), None);
     }
 
     #[test]

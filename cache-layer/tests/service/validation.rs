@@ -193,3 +193,34 @@ async fn what_was_purged_is_not_asked_about() {
     assert!(handle.purge(&"http://a/x".parse().unwrap()));
     assert_eq!(ask(&cache, get("http://a/x")).await.text(), "new");
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_variant_may_turn_out_to_be_the_answer_to_other_fields_too() {
+    let origin = Origin::new(|_, request| {
+        let tag = match request.headers()["x-kind"].as_bytes() {
+            b"1" | b"3" => "\"odd\"",
+            _ => "\"even\"",
+        };
+        let fields = [FRESH, ("vary", "x-kind"), ("etag", tag)];
+        match request.headers().get("if-none-match") {
+            Some(tags) if tags.to_str().unwrap().contains(tag) => not_modified(&fields),
+            _ => answer(&fields, tag.trim_matches('"')),
+        }
+    });
+    let (cache, handle) = cached(&origin);
+    let kind = |kind| request("GET", "http://a/x", &[("x-kind", kind)]);
+    assert_eq!(ask(&cache, kind("1")).await.cache(), "fwd=uri-miss; stored");
+    let even = ask(&cache, kind("2")).await;
+    assert_eq!(
+        (even.cache(), even.text()),
+        ("fwd=vary-miss; stored", "even")
+    );
+    let odd = ask(&cache, kind("3")).await;
+    let expected = "fwd=vary-miss; fwd-status=304; stored";
+    assert_eq!((odd.cache(), odd.text()), (expected, "odd"));
+    for (which, text) in [("1", "odd"), ("2", "even"), ("3", "odd")] {
+        let hit = ask(&cache, kind(which)).await;
+        assert_eq!((hit.cache(), hit.text()), ("hit", text));
+    }
+    assert_eq!((origin.calls(), handle.stats().validated), (3, 1));
+}
