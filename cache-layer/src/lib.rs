@@ -28,31 +28,67 @@
 //! # What is stored
 //!
 //! Answers to GET that say how long they are fresh (`max-age`, `s-maxage`, `Expires`), or for which
-//! [`heuristic`](CacheLayer::heuristic) or [`default_ttl`](CacheLayer::default_ttl) says it. They answer later GET and HEAD requests for the
-//! same URI whose `Vary` fields are the same.
+//! [`heuristic`](CacheLayer::heuristic), [`default_ttl`](CacheLayer::default_ttl) or the handler's own
+//! [`CachePolicy`] says it. They answer later GET and HEAD requests for the same URI whose `Vary`
+//! fields say the same, or that prefer for certain what is there. Up to 32 variants of one URI are
+//! kept. [`targeted`](CacheLayer::targeted) names fields that speak to this cache in place of
+//! `Cache-Control` (RFC 9213).
 //!
-//! What is not fresh any more and has an `ETag` or a `Last-Modified` is asked about before it is
-//! fetched anew (section 4.3); what the service confirms with a 304 is fresh again under the fields of
-//! the 304. A client's own `If-None-Match` and `If-Modified-Since` are answered from the store.
+//! Answers with an `ETag` or a `Last-Modified` that are not fresh, or say `no-cache`, are kept to be
+//! asked about (section 4.3): what the service confirms with a 304 is used under the fields of the
+//! 304. A client's own `If-None-Match` and `If-Modified-Since` are answered from the store, and a HEAD
+//! that has to be passed on updates what is stored (section 4.3.5).
+//!
+//! | by choice | |
+//! | --- | --- |
+//! | [`store_post`](CacheLayer::store_post) | an answer to POST that says it is what a GET would get |
+//! | [`query`](CacheLayer::query) | QUERY, with its content in the key (RFC 10008) |
+//! | [`grpc_method`](CacheLayer::grpc_method) | unary gRPC methods, with their message in the key |
+//! | [`no_vary_search`](CacheLayer::no_vary_search) | one entry for all queries that an answer calls alike |
+//!
+//! # Parts
+//!
+//! `Range` is answered with a 206 from what is stored. Partial answers are stored too, put together
+//! under one strong validator, and completed by asking for nothing but what is missing (sections 3.3
+//! and 3.4). Several ranges that do not make one stretch get the whole.
+//!
+//! # Stale answers
+//!
+//! They are used where their origin ([`stale-while-revalidate`, `stale-if-error`][RFC 5861]), the client
+//! (`max-stale`, `stale-if-error`) or the configuration
+//! ([`stale_while_revalidate`](CacheLayer::stale_while_revalidate),
+//! [`stale_if_error`](CacheLayer::stale_if_error)) allows it, and never against `must-revalidate`,
+//! `proxy-revalidate`, `s-maxage` or `no-cache`. While one is used, it is fetched anew in the
+//! background by one request that carries the target, the fields that the answer depends on, and
+//! nothing of the client's: see [`Fetch`] and [`carry_extension`](CacheLayer::carry_extension).
+//!
+//! [RFC 5861]: https://www.rfc-editor.org/rfc/rfc5861
 //!
 //! # What never is
 //!
-//! - `no-store`, `private` and `no-cache` answers, answers with `Set-Cookie` (unless
-//!   [`set_cookie`](CacheLayer::set_cookie) says otherwise), statuses 206, 304, 428,
-//!   429, 431 and 511, `Vary` on `*`, `Cookie`, `Authorization` or `User-Agent`, or on more than
-//!   eight fields;
+//! - `no-store` and `private` answers, answers with `Set-Cookie` (unless
+//!   [`set_cookie`](CacheLayer::set_cookie) says otherwise), statuses 304, 428, 429, 431 and 511, a 206
+//!   of several parts, `Vary` on `*`, `Cookie`, `Authorization` or `User-Agent`, or on more than eight
+//!   fields, more than 128 `Cache-Groups`;
 //! - answers to requests with `Authorization`, unless they say `public`, `s-maxage` or
 //!   `must-revalidate` (RFC 9111 section 3.5), or with `Cookie`, unless they say `public` or
-//!   `s-maxage`. The same words decide whether a stored answer serves a request with credentials;
+//!   `s-maxage` (or [`cookies`](CacheLayer::cookies) says otherwise). The same words decide whether a
+//!   stored answer serves a request with credentials;
+//! - fields that `private="..."` or `no-cache="..."` names;
 //! - bodies over [`max_entry_bytes`](CacheLayer::max_entry_bytes), broken ones, ones that differ from
-//!   their `Content-Length`, header sections over 32 KiB.
+//!   their `Content-Length`, header sections over 32 KiB, gRPC answers of a status other than OK.
 //!
 //! # What passes untouched
 //!
-//! Other methods; requests with content, `Range`, `Upgrade`, `If-Match` or `If-Unmodified-Since`;
-//! targets over 8 KiB; requests with no, two, unusable or contradicting hosts. Unsafe methods
-//! invalidate their target if they succeed (section 4.4), and what `Location` and `Content-Location`
-//! name of the same origin.
+//! Other methods; GET with content, `Upgrade`, `If-Match` or `If-Unmodified-Since`; targets over
+//! 8 KiB; requests with no, two, unusable or contradicting hosts.
+//!
+//! # What makes it go
+//!
+//! Unsafe methods invalidate their target if they succeed (section 4.4), what `Location` and
+//! `Content-Location` name of the same origin, and the groups that `Cache-Group-Invalidation` names
+//! (RFC 9875). [`CacheHandle`] purges by URI or [`tag`](CachePolicy::tag), so that it is gone, or, softly,
+//! so that it is stale. All of it reaches what is on its way into the store too.
 //!
 //! # Keys
 //!
@@ -98,6 +134,11 @@
 //! [`CacheStats::bytes`] counts what is really held: bodies, fields, keys and bookkeeping, of entries
 //! and of answers on their way in. [`CacheHandle::reclaim`] gives some of it back, expired entries
 //! first, then the ones that the [`Eviction`] policy values least.
+//!
+//! # Several routes
+//!
+//! Each route can have a layer of its own, with settings and keys of its own:
+//! [`namespaced`](CacheLayer::namespaced) makes one that shares the memory.
 //!
 //! # Features
 //!
