@@ -25,15 +25,13 @@ pub(crate) struct HeadSent {
 
 impl HeadSent {
     pub(crate) fn new(shared: &Shared, look: &Look, request: &HeaderMap) -> Option<Self> {
-        if !look.head_only {
+        // Section 5.2.1.5: nothing of a no-store request's answer is stored.
+        if !look.head_only || look.wants.no_store {
             return None;
         }
         Some(Self {
             key: look.key.clone(),
-            asked: Asked {
-                no_store: look.wants.no_store,
-                ..look.asked
-            },
+            asked: look.asked,
             fields: request.clone(),
             stored: look.stored(shared, request)?,
             number: shared.pool.invalidations.now(),

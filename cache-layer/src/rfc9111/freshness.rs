@@ -179,6 +179,23 @@ mod tests {
 
     proptest! {
         #[test]
+        fn age_never_runs_backwards(
+            date in proptest::option::of(784_000_000u64..785_000_000), age in "[0-9]{0,12}",
+            received in 784_000_000u64..785_000_000, later in 0u64..1 << 32, delay in 0u64..100,
+        ) {
+            let at = |seconds| SystemTime::UNIX_EPOCH + Duration::from_secs(seconds);
+            let mut fields = headers(&[("age", &age)]);
+            if let Some(date) = date {
+                fields.insert(header::DATE, httpdate::fmt_http_date(at(date)).parse().unwrap());
+            }
+            let of = |received, delay| initial_age(&fields, at(received), Duration::from_secs(delay));
+            let first = of(received, delay);
+            prop_assert!(of(received + later, delay) >= first, "by a later receipt");
+            prop_assert!(of(received, delay + later) >= first, "by a longer delay");
+            prop_assert!(first >= Duration::from_secs(delay));
+        }
+
+        #[test]
         fn jitter_only_shortens_and_stays_in_bounds(
             seconds in 0u64..1 << 31, share in 0.0..=1.0f64, draw in 0.0..1.0f64,
         ) {
