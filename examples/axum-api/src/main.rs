@@ -9,14 +9,14 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use axum::body::Bytes;
-use axum::extract::{DefaultBodyLimit, Path, State};
+use axum::extract::{DefaultBodyLimit, Path, Query, State};
 use axum::http::header::{AUTHORIZATION, CACHE_CONTROL, WWW_AUTHENTICATE};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::serve::ListenerExt;
-use axum::{Json, Router};
-use cache_layer::{CacheHandle, CacheLayer};
+use axum::{Extension, Json, Router};
+use cache_layer::{CacheHandle, CacheLayer, CachePolicy};
 use flags::Flags;
 use memguard_layer::{Heap, MemGuardHandle, MemGuardLayer};
 use ratelimit_layer::{
@@ -85,6 +85,7 @@ fn app(flags: &Flags) -> Router {
         guard: guard.handle(),
     };
     let mut app = Router::new()
+        .route("/items", get(list_items))
         .route("/items/{id}", get(read_item).post(write_item))
         .route("/me", get(me))
         .route(
@@ -114,12 +115,38 @@ async fn read_item(State(api): State<Api>, Path(id): Path<usize>) -> Response {
     }
 }
 
+/// Which items: ten from `from` on.
+#[derive(Debug, Deserialize)]
+struct Page {
+    #[serde(default)]
+    from: usize,
+}
+
+/// Every write changes some page, so a handler's word to the cache beats the fields here: pages are
+/// kept in it, not in browsers, and a write finds them all by their tag.
+async fn list_items(State(api): State<Api>, Query(page): Query<Page>) -> Response {
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    let policy = CachePolicy::new()
+        .ttl(Duration::from_secs(30))
+        .stale_while_revalidate(Duration::from_secs(30))
+        .tag("items");
+    let items = api.items.lock().expect("no holder panics");
+    let page = items.iter().skip(page.from).take(10).cloned().collect();
+    (
+        Extension(policy),
+        [(CACHE_CONTROL, "no-store")],
+        Json::<Vec<Item>>(page),
+    )
+        .into_response()
+}
+
 #[derive(Debug, Deserialize)]
 struct NewName {
     name: String,
 }
 
-/// The cache sees a successful POST and forgets what it stored for the same URI.
+/// The cache sees a successful POST and forgets what it stored for the same URI; of the pages it has
+/// to be told.
 async fn write_item(
     State(api): State<Api>,
     Path(id): Path<usize>,
@@ -138,6 +165,9 @@ async fn write_item(
     };
     item.name = new.name;
     item.version += 1;
+    if let Some(cache) = &api.cache {
+        cache.purge_tag("items");
+    }
     Json(&*item).into_response()
 }
 
