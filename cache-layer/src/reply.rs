@@ -36,6 +36,7 @@ impl Reply<'_> {
                 field.append(response.headers_mut(), self.outcome, &details);
                 response.map(ResponseBody::own)
             }
+            Answer::Unreachable => unsatisfied(),
             Answer::Shared(_, head) if self.unmodified(&head) => self.shared_head(&head, seat),
             Answer::Shared(mut parts, head) => {
                 let details = self.details(Some(&head));

@@ -33,6 +33,12 @@ use tower_service::Service;
 /// service below is driven to readiness by each request that needs it, so its backpressure is felt
 /// in the response future instead of in `poll_ready`.
 ///
+/// # Errors
+///
+/// The service's own, as they come, but where something stored stands in for what failed: an answer
+/// that may be used stale in place of an error, or the 504 that `must-revalidate` and its kin ask for
+/// when a stored answer cannot be confirmed (RFC 9111 section 5.2.2.2).
+///
 /// # Panics
 ///
 /// A request that misses spawns a task: the service must be called within a tokio runtime.
@@ -283,7 +289,8 @@ pub(crate) fn target_uri(parts: &request::Parts) -> &http::Uri {
     &parts.uri
 }
 
-/// RFC 9111 section 5.2.1.7: nothing stored can answer, and the client wants nothing else.
+/// Nothing stored can answer, and the client wants nothing else (RFC 9111 section 5.2.1.7), or nothing
+/// else is to be had (section 5.2.2.2).
 pub(crate) fn unsatisfied<R>() -> Response<ResponseBody<R>> {
     let mut response = Response::new(ResponseBody::empty());
     *response.status_mut() = StatusCode::GATEWAY_TIMEOUT;

@@ -48,6 +48,9 @@ pub(crate) enum Answer<R> {
     Completed(Arc<Head>, Option<ContentRange>),
     /// The origin failed, with this answer if with any; what is stored stands in.
     Stale(Arc<Stored>, Option<StatusCode>),
+    /// What is stored must not be used without asking, and the service failed (RFC 9111 section
+    /// 5.2.2.2).
+    Unreachable,
     /// An answer that nobody else may have.
     Own(Response<R>),
 }
@@ -105,22 +108,21 @@ impl<S> Job<S> {
             reply,
         } = ask(service, request, content, how).await;
         let at = Instant::now();
-        let stands_in = fallback.filter(|stored| {
-            let head = &stored.head;
-            failed(&answer)
-                && covers_error(&wants, head.age(at), head.rules())
-                && shared.pool.invalidations.stands(head.claim())
+        let fallback = fallback.filter(|stored| {
+            failed(&answer) && shared.pool.invalidations.stands(stored.head.claim())
         });
-        if let Some(stored) = stands_in {
+        if let Some(stored) = &fallback
+            && covers_error(&wants, stored.head.age(at), stored.head.rules())
+        {
             let status = answer.ok().map(|response| response.status());
             // A follower has not said that it puts up with this; the origin, or we, may have.
             let others = RequestDirectives::default();
             if covers_error(&others, stored.head.age(at), stored.head.rules()) {
-                show(&lead, &stored);
+                show(&lead, stored);
             } else {
                 lead.fill.release();
             }
-            drop(leader.send(Ok(Answer::Stale(stored, status))));
+            drop(leader.send(Ok(Answer::Stale(Arc::clone(stored), status))));
             return;
         }
         let response = match answer {
@@ -128,7 +130,12 @@ impl<S> Job<S> {
             Err(error) => {
                 // The followers ask for themselves.
                 lead.fill.release();
-                drop(leader.send(Err(error)));
+                let must_ask = fallback.is_some_and(|stored| !stored.head.rules().stale.allowed);
+                drop(leader.send(if must_ask {
+                    Ok(Answer::Unreachable)
+                } else {
+                    Err(error)
+                }));
                 return;
             }
         };

@@ -224,3 +224,35 @@ async fn a_variant_may_turn_out_to_be_the_answer_to_other_fields_too() {
     }
     assert_eq!((origin.calls(), handle.stats().validated), (3, 1));
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_must_be_asked_about_is_a_504_where_nobody_can_be_asked() {
+    for (stated, expected) in [
+        ("max-age=10, must-revalidate", Some(504)),
+        ("max-age=10, proxy-revalidate", Some(504)),
+        ("s-maxage=10", Some(504)),
+        ("no-cache, max-age=10", Some(504)),
+        ("max-age=10", None),
+    ] {
+        let (mut origin, service) = manual();
+        let cache = layer().layer(service);
+        let asking = || tokio::spawn(cache.clone().oneshot(get("http://a/x")));
+        let first = asking();
+        let script = answered(&mut origin, &[("cache-control", stated), ("etag", "\"e\"")]).await;
+        script.data("x");
+        drop(script);
+        read(first.await.unwrap().unwrap()).await;
+        advance(Duration::from_secs(11)).await;
+
+        let second = asking();
+        drop(origin.recv().await.unwrap());
+        match (second.await.unwrap(), expected) {
+            (Ok(response), Some(status)) => {
+                assert_eq!(response.status(), status, "{stated}");
+                assert!(!response.headers().contains_key("cache-status"));
+            }
+            (Err(error), None) => assert_eq!(error.to_string(), "origin failed"),
+            (other, _) => panic!("{stated}: {:?}", other.map(|response| response.status())),
+        }
+    }
+}
