@@ -82,7 +82,7 @@ impl HeadSent {
                     self.stored.content.clone(),
                     self.stored.trailers.clone(),
                 );
-                shared.put(&self.key, Arc::new(renewed));
+                shared.put(&self.key, Arc::new(renewed), Some(&self.stored));
             }
             // Its origin says now that it is not for the store.
             Err(_refusal) => shared.invalidate(&self.key, Purge::Soft),

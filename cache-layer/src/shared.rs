@@ -138,14 +138,15 @@ impl Shared {
         fills.join_or_lead(key, request, newcomer, stands, look_again)
     }
 
-    /// Puts an answer into the store, unless it was invalidated since its fill began.
-    pub(crate) fn put(&self, key: &Key, stored: Arc<Stored>) {
+    /// Puts an answer into the store, in place of the one that it renews, if it does, unless it was
+    /// invalidated since its fill began.
+    pub(crate) fn put(&self, key: &Key, stored: Arc<Stored>, renews: Option<&Arc<Stored>>) {
         let pool = &self.pool;
         if !pool.invalidations.stands(stored.head.claim()) {
             return;
         }
         let stands = |head: &Head| pool.invalidations.stands(head.claim());
-        if pool.store.put(key, stored, stands) {
+        if pool.store.put(key, stored, renews, stands) {
             self.counters.stored.count();
         } else {
             self.counters.refused_room.count();

@@ -102,7 +102,10 @@ impl Arrival<'_> {
                     stored.content.clone(),
                     stored.trailers.clone(),
                 ));
-                shared.put(&key, Arc::clone(&renewed));
+                // It may have another Vary now. Where it was found for these fields by chance, it stays
+                // what it was for its own.
+                let selected = stored.head.selection().matches_exactly(self.fields);
+                shared.put(&key, Arc::clone(&renewed), selected.then_some(stored));
                 let mut cookies = Vec::new();
                 if !head.headers().contains_key(header::SET_COOKIE) {
                     let own = response.headers().get_all(header::SET_COOKIE);

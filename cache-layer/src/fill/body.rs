@@ -138,7 +138,7 @@ pub(super) fn keep(
     };
     let ledger = shared.pool.store.ledger();
     let stored = Stored::new(ledger, Head::clone(head), content, trailers);
-    shared.put(key, Arc::new(stored));
+    shared.put(key, Arc::new(stored), None);
 }
 
 /// What is no gRPC answer has nothing to say here.

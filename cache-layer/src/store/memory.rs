@@ -87,21 +87,25 @@ impl MemoryStore {
             .flatten()
     }
 
-    /// Adds an answer to its key, in place of the older one for the same request fields; false if
-    /// there is no room and none could be made.
+    /// Adds an answer to its key, in place of the older one for the same request fields, and of the
+    /// one that it `renews`; false if there is no room and none could be made.
     ///
     /// moka's `insert` sleeps while its queue is full: call this from a fill, not from a request.
     pub(crate) fn put(
         &self,
         key: &Key,
         stored: Arc<Stored>,
+        renews: Option<&Arc<Stored>>,
         stands: impl Fn(&Head) -> bool,
     ) -> bool {
         let now = stored.head.received();
         let turn = &self.writers[key.digest() as usize % self.writers.len()];
         let _turn = turn.lock().unwrap_or_else(PoisonError::into_inner);
         let mut variants = self.get_again(key).map_or_else(Variants::new, |old| {
-            let worth = |other: &&Arc<Stored>| other.head.is_of_use(now) && stands(&other.head);
+            let worth = |other: &&Arc<Stored>| {
+                let renewed = renews.is_some_and(|renewed| Arc::ptr_eq(renewed, other));
+                !renewed && other.head.is_of_use(now) && stands(&other.head)
+            };
             old.variants().iter().filter(worth).cloned().collect()
         });
         let alike = variants

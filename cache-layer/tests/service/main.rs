@@ -2,6 +2,7 @@
 
 mod contract;
 mod fills;
+mod oracle;
 mod passing;
 mod reuse;
 mod room;
