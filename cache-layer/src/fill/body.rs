@@ -1,5 +1,6 @@
 //! The body of a fill: read to its end, shown to the readers, stored if it is whole.
 
+use super::judge::is_grpc;
 use super::table::Lead;
 use crate::key::Key;
 use crate::rfc9111::parts::Parts;
@@ -7,7 +8,7 @@ use crate::rfc9111::range::ContentRange;
 use crate::shared::Shared;
 use crate::store::{Content, Head, Stored};
 use bytes::{Bytes, BytesMut};
-use http::{HeaderMap, header};
+use http::HeaderMap;
 use http_body::Body;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
@@ -143,9 +144,6 @@ pub(super) fn keep(
 
 /// What is no gRPC answer has nothing to say here.
 fn grpc_succeeded(headers: &HeaderMap, trailers: Option<&HeaderMap>) -> bool {
-    let is_grpc = headers
-        .get(header::CONTENT_TYPE)
-        .is_some_and(|kind| kind.as_bytes().starts_with(b"application/grpc"));
     let status = |fields: &HeaderMap| fields.get("grpc-status").map(|status| status == "0");
-    !is_grpc || trailers.and_then(status).or(status(headers)) == Some(true)
+    !is_grpc(headers) || trailers.and_then(status).or(status(headers)) == Some(true)
 }

@@ -1,7 +1,9 @@
 //! The layer from outside: a scripted origin below, a client above, a clock that stands still.
 
+mod content;
 mod contract;
 mod fills;
+mod grpc;
 mod passing;
 mod reuse;
 mod room;
