@@ -48,8 +48,8 @@ pub(super) enum Reply {
     Plain,
     /// A 304 that says that this still holds.
     Confirmed(Arc<Stored>),
-    /// A 206 that brings what was missing of the span.
-    Completes(Arc<Stored>, Shape, Span),
+    /// A 206 that brings what was missing.
+    Completes(Arc<Stored>, Shape),
 }
 
 /// Asks about what is stored, if anything is, and else, or if the origin speaks of something else
@@ -84,14 +84,19 @@ where
     let answer = send(service, request).await;
     let reply = match (&answer, how) {
         (Ok(response), Ask::Whether(stored)) if response.status() == StatusCode::NOT_MODIFIED => {
-            validation::confirms(response.headers(), stored.head.headers())
-                .then_some(Reply::Confirmed(stored))
+            confirms(response.headers(), &stored).then_some(Reply::Confirmed(stored))
         }
         (Ok(response), Ask::Missing(stored, missing))
             if response.status() == StatusCode::PARTIAL_CONTENT =>
         {
             fills_gap(response.headers(), stored.head.headers(), &missing)
                 .then(|| completed(stored, missing))
+        }
+        // What is missing is not there: what we have is not either.
+        (Ok(response), Ask::Missing(..))
+            if response.status() == StatusCode::RANGE_NOT_SATISFIABLE =>
+        {
+            None
         }
         _ => Some(Reply::Plain),
     };
@@ -115,6 +120,16 @@ pub(super) fn failed<R, E>(answer: &Result<Response<R>, E>) -> bool {
         Ok(response) => matches!(response.status().as_u16(), 500 | 502 | 503 | 504),
         Err(_) => true,
     }
+}
+
+fn confirms(said: &HeaderMap, stored: &Stored) -> bool {
+    let own = stored.head.headers();
+    // Parts that were asked for by a strong tag are no answer under a weak one.
+    let same_tag = || {
+        said.get(header::ETAG)
+            .is_none_or(|tag| own.get(header::ETAG) == Some(tag))
+    };
+    validation::confirms(said, own) && (stored.whole().is_some() || same_tag())
 }
 
 fn ask_for_gap(request: &mut HeaderMap, stored: &HeaderMap, missing: &Missing) {
@@ -156,6 +171,7 @@ fn completed(stored: Arc<Stored>, missing: Missing) -> Reply {
         part,
         before,
         after,
+        length: Some(wanted.length()),
     };
-    Reply::Completes(stored, shape, wanted)
+    Reply::Completes(stored, shape)
 }

@@ -24,26 +24,45 @@ pub(super) struct Shape {
     /// What was there already, and goes around what the origin sends.
     pub(super) before: Bytes,
     pub(super) after: Bytes,
+    /// Octets of all this, where they are known before they have come.
+    pub(super) length: Option<u64>,
 }
 
-/// Reads the body to its end, shows it to the readers, and stores it if it is whole.
+impl Shape {
+    /// Whether so many octets may end here. What the origin sends is its own to vouch for; what was
+    /// put together is ours.
+    fn may_end(&self, total: u64) -> bool {
+        let alone = self.before.is_empty() && self.after.is_empty();
+        alone || self.length.is_none_or(|length| length == total)
+    }
+}
+
+/// Reads the body to its end, shows it to the readers, and stores it, if it is to be, and whole.
 pub(super) async fn read<B: Body<Data = Bytes>>(
     shared: &Shared,
     lead: &Lead,
-    key: &Key,
-    head: Arc<Head>,
+    to_store: Option<(Key, Arc<Head>)>,
     shape: Shape,
     body: B,
 ) {
     let mut body = pin!(body);
     let limit = shared.settings.max_body_bytes();
     let store = &shared.pool.store;
-    let mut kept = Some(Vec::new());
+    let store_all = |frames: &[Bytes], trailers| {
+        if let Some((key, head)) = &to_store {
+            keep(shared, key, head, &shape, frames, trailers);
+        }
+    };
+    let mut kept = to_store.is_some().then(Vec::new);
+    if kept.is_none() {
+        lead.fill.pass();
+    }
     let mut total = 0u64;
     let mut trailers = None;
     if !shape.before.is_empty() {
         total += shape.before.len() as u64;
-        kept.get_or_insert_default().push(shape.before.clone());
+        kept.iter_mut()
+            .for_each(|frames| frames.push(shape.before.clone()));
         lead.fill.push(shape.before.clone());
     }
     loop {
@@ -71,12 +90,14 @@ pub(super) async fn read<B: Body<Data = Bytes>>(
             frames.push(data.clone());
             if last {
                 // A client that counts octets comes back at the last one: have it stored by then.
-                keep(shared, key, &head, &shape, frames, None);
+                store_all(frames, None);
             }
         }
         lead.fill.push(data);
         if last {
-            lead.fill.complete(None);
+            if shape.may_end(total) {
+                lead.fill.complete(None);
+            }
             return;
         }
         if kept.is_none() {
@@ -88,7 +109,7 @@ pub(super) async fn read<B: Body<Data = Bytes>>(
     }
     if !shape.after.is_empty() {
         total += shape.after.len() as u64;
-        if head.length().is_some_and(|length| length != total) {
+        if !shape.may_end(total) {
             // The gap was not filled: what comes behind it must not close up.
             return;
         }
@@ -98,9 +119,11 @@ pub(super) async fn read<B: Body<Data = Bytes>>(
         lead.fill.push(shape.after.clone());
     }
     if let Some(frames) = &kept {
-        keep(shared, key, &head, &shape, frames, trailers.clone());
+        store_all(frames, trailers.clone());
     }
-    lead.fill.complete(trailers);
+    if shape.may_end(total) {
+        lead.fill.complete(trailers);
+    }
 }
 
 async fn next_frame<B: Body>(
@@ -120,7 +143,7 @@ pub(super) fn keep(
     trailers: Option<HeaderMap>,
 ) {
     let total = frames.iter().map(Bytes::len).sum::<usize>();
-    if head.length().is_some_and(|length| length != total as u64)
+    if shape.length.is_some_and(|length| length != total as u64)
         || !grpc_succeeded(head.headers(), trailers.as_ref())
     {
         return;
@@ -133,7 +156,7 @@ pub(super) fn keep(
     let content = match shape.part {
         None => Content::Whole(body),
         Some(part) => match Parts::new(part, body) {
-            Some(parts) => Content::of(parts),
+            Some(parts) => Content::of(parts.at_most(shared.settings.max_body_bytes())),
             None => return,
         },
     };
