@@ -66,13 +66,19 @@ impl<S> Keyed<S> {
                 return forward(&shared, service, parts, body, Forward::Bypass).await;
             }
         };
-        look.key = shared.content_key(look.key, &parts.method, &parts.headers, &content);
+        let with_content = |key| shared.content_key(key, &parts.method, &parts.headers, &content);
+        look.key = with_content(look.key);
+        if let Some(search) = &mut look.search {
+            search.exact = with_content(search.exact.clone());
+        }
         match look.up(&shared, &parts.headers) {
             Ok(found) => {
                 shared.counters.hits.count();
                 if let Some(stored) = found.refresh {
                     shared.counters.stale.count();
-                    refresh(&shared, &service, &parts, content, &look, &stored);
+                    refresh(
+                        &shared, &service, &parts, content, &look, &stored, lifetimes,
+                    );
                 }
                 Ok(found.response)
             }

@@ -171,8 +171,11 @@ impl Look {
         let ask = match &stored.content {
             _ if answers && has_validator(head.headers()) => Ask::whether(&stored),
             Content::Parts(_) if usable => match self.missing(&stored, request) {
-                Some(missing) => Ask::Missing(Arc::clone(&stored), missing),
-                None => Ask::Afresh,
+                // What is too long to keep is not worth putting together.
+                Some(missing) if missing.wanted.length() <= shared.settings.max_body_bytes() => {
+                    Ask::Missing(Arc::clone(&stored), missing)
+                }
+                _ => Ask::Afresh,
             },
             _ => Ask::Afresh,
         };
@@ -275,11 +278,16 @@ pub(crate) fn partial_response<B>(
     body: B,
 ) -> Response<B> {
     let mut response = head.response(now, body);
+    as_part(&mut response, range, length);
+    response
+}
+
+/// Says of an answer that it is this part, of so many octets.
+pub(crate) fn as_part<B>(response: &mut Response<B>, range: ContentRange, length: u64) {
     *response.status_mut() = StatusCode::PARTIAL_CONTENT;
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_RANGE, range.value());
     headers.insert(header::CONTENT_LENGTH, HeaderValue::from(length));
-    response
 }
 
 /// Section 15.5.17: nothing of what is asked for is there.

@@ -12,7 +12,7 @@ use crate::shared::Shared;
 use crate::store::{Content, Stored};
 use crate::warm::Fetch;
 use bytes::Bytes;
-use http::{Request, Response, header, request};
+use http::{Method, Request, Response, header, request};
 use http_body::Body;
 use std::sync::Arc;
 use tokio::sync::oneshot;
@@ -26,6 +26,7 @@ pub(crate) fn refresh<S, B, R>(
     content: Bytes,
     look: &Look,
     stored: &Arc<Stored>,
+    lifetimes: Lifetimes,
 ) where
     S: Service<Request<RequestBody<B>>, Response = Response<R>> + Clone + Send + 'static,
     S::Future: Send + 'static,
@@ -37,7 +38,7 @@ pub(crate) fn refresh<S, B, R>(
         // Parts come anew with those who ask for them.
         return;
     }
-    let request = request_for_all(shared, client, !content.is_empty(), stored);
+    let request = request_for_all(shared, client, stored);
     let joined = shared.join_or_lead(look, &request.headers, || None::<()>);
     let Joined::Leads(lead, seat) = joined else {
         return;
@@ -56,7 +57,7 @@ pub(crate) fn refresh<S, B, R>(
         content,
         asked: Asked::default(),
         wants: RequestDirectives::default(),
-        lifetimes: Lifetimes::Usual,
+        lifetimes,
         lead,
         ask,
         fallback: None,
@@ -67,13 +68,10 @@ pub(crate) fn refresh<S, B, R>(
 
 /// The request that any client could have sent: the target, and the fields that the answer depends on.
 /// No credentials, nothing of the one who happened to come by.
-fn request_for_all(
-    shared: &Shared,
-    client: &request::Parts,
-    has_content: bool,
-    stored: &Stored,
-) -> request::Parts {
+fn request_for_all(shared: &Shared, client: &request::Parts, stored: &Stored) -> request::Parts {
     let (mut parts, ()) = Request::new(()).into_parts();
+    // Also where the content is empty: it is part of the key.
+    let has_content = client.method != Method::GET && client.method != Method::HEAD;
     if has_content {
         parts.method = client.method.clone();
     }
@@ -86,7 +84,7 @@ fn request_for_all(
         let shared_by_all = name == header::HOST
             || is_target_override(name.as_str())
             || selecting(name)
-            || (has_content && key::says_of_content(name));
+            || (has_content && (key::says_of_content(name) || name == header::TE));
         if shared_by_all {
             parts.headers.append(name.clone(), value.clone());
         }

@@ -3,7 +3,7 @@
 use crate::body::ResponseBody;
 use crate::cache_status::{Details, Outcome};
 use crate::fill::{Answer, Seat};
-use crate::look::{Look, not_modified_response, partial_response};
+use crate::look::{Look, as_part, not_modified_response, partial_response};
 use crate::rfc9111::precondition::not_modified;
 use crate::rfc9111::validation;
 use crate::service::unsatisfied;
@@ -52,6 +52,16 @@ impl Reply<'_> {
                 let body = ResponseBody::shared(seat, Some(length));
                 let response = partial_response(&head, Instant::now(), range, length, body);
                 self.told(response, &head)
+            }
+            Answer::CompletedOnce(fields, part, length) => {
+                let mut response = Response::new(ResponseBody::shared(seat, length));
+                *response.headers_mut() = fields;
+                match part {
+                    Some(range) => as_part(&mut response, range, range.span.length()),
+                    None => self.outcome.fwd_status = Some(StatusCode::PARTIAL_CONTENT),
+                }
+                field.append(response.headers_mut(), self.outcome, &Details::default());
+                response
             }
             Answer::Confirmed(stored, cookies) => {
                 self.outcome.fwd_status = Some(StatusCode::NOT_MODIFIED);

@@ -133,7 +133,9 @@ where
                     shared.counters.hits.count();
                     if let Some(stored) = found.refresh {
                         shared.counters.stale.count();
-                        refresh(shared, &self.inner, &parts, Bytes::new(), &look, &stored);
+                        let (service, none) = (&self.inner, Bytes::new());
+                        let usual = Lifetimes::Usual;
+                        refresh(shared, service, &parts, none, &look, &stored, usual);
                     }
                     return ResponseFuture::ready(found.response);
                 }
@@ -245,8 +247,8 @@ fn plan<B: Body>(shared: &Shared, parts: &request::Parts, body: &B) -> Plan {
             cookie: facts.cookie && settings.cookies == Cookies::Mind,
         },
         conditions: facts.conditions,
-        // RFC 9110 section 14.2: a range is asked for by GET, and by nothing else.
-        range: facts.range && *method == Method::GET,
+        // RFC 9110 section 14.2: a range is asked for by GET; a QUERY asks for content as that does.
+        range: facts.range && (*method == Method::GET || query),
         head_only,
         wants,
     };

@@ -6,7 +6,7 @@ use super::table::Lead;
 use super::task::{Answer, Leader};
 use crate::key::Key;
 use crate::policy::CachePolicy;
-use crate::rfc9111::range::{ContentRange, Span};
+use crate::rfc9111::range::ContentRange;
 use crate::rfc9111::storable::{Asked, Refusal};
 use crate::rfc9111::validation;
 use crate::shared::Shared;
@@ -46,6 +46,7 @@ impl Arrival<'_> {
                 let (parts, body) = response.into_parts();
                 let shape = Shape {
                     part,
+                    length: head.length(),
                     ..Shape::default()
                 };
                 let empty = body.is_end_stream();
@@ -57,7 +58,7 @@ impl Arrival<'_> {
                 self.publish(&head, shareable, part);
                 drop(leader.send(Ok(Answer::Shared(parts, Arc::clone(&head)))));
                 if !empty {
-                    read(shared, lead, &key, head, shape, body).await;
+                    read(shared, lead, Some((key, head)), shape, body).await;
                 }
             }
             Err(refusal) => {
@@ -135,7 +136,6 @@ impl Arrival<'_> {
         response: Response<R>,
         stored: &Stored,
         shape: Shape,
-        wanted: Span,
         leader: Leader<R, E>,
     ) where
         R: Body<Data = Bytes>,
@@ -147,23 +147,25 @@ impl Arrival<'_> {
         let mut fields = validation::update(fields, &brought);
         fields.remove(header::CONTENT_LENGTH);
         let policy = response.extensions().get::<CachePolicy>();
-        let length = Some(wanted.length());
-        let verdict = self.judge(StatusCode::OK, &fields, policy, length, None);
-        match verdict {
+        let part = shape.part;
+        let verdict = self.judge(StatusCode::OK, &fields, policy, shape.length, None);
+        let to_store = match verdict {
             Ok((Verdict { head, shareable }, key)) => {
-                let part = shape.part;
                 self.publish(&head, shareable, part);
                 drop(leader.send(Ok(Answer::Completed(Arc::clone(&head), part))));
-                read(shared, lead, &key, head, shape, response.into_body()).await;
+                Some((key, head))
             }
             Err(_refusal) => {
                 // It says now that it is not for the store: neither is what we had.
                 shared.invalidate(&lead.fill.key, Purge::Hard);
                 lead.leave_table();
                 lead.fill.release();
-                drop(leader.send(Ok(Answer::Own(response))));
+                let answer = Answer::CompletedOnce(fields, part, shape.length);
+                drop(leader.send(Ok(answer)));
+                None
             }
-        }
+        };
+        read(shared, lead, to_store, shape, response.into_body()).await;
     }
 
     /// The verdict, and the key to store by.

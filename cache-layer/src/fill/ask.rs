@@ -60,8 +60,8 @@ pub(super) enum Reply {
     Plain,
     /// A 304 that says that this still holds.
     Confirmed(Arc<Stored>),
-    /// A 206 that brings what was missing of the span.
-    Completes(Arc<Stored>, Shape, Span),
+    /// A 206 that brings what was missing.
+    Completes(Arc<Stored>, Shape),
 }
 
 /// Asks about what is stored, if anything is, and else, or if the origin speaks of something else
@@ -98,7 +98,9 @@ where
     let answer = send(service, request).await;
     let reply = match (&answer, how) {
         (Ok(response), Ask::Whether(stored)) if response.status() == StatusCode::NOT_MODIFIED => {
-            validation::confirmed(response.headers(), &stored, |stored| stored.head.headers())
+            let said = response.headers();
+            validation::confirmed(said, &stored, |stored| stored.head.headers())
+                .filter(|stored| names_parts(said, stored))
                 .map(|stored| Reply::Confirmed(Arc::clone(stored)))
         }
         (Ok(response), Ask::Missing(stored, missing))
@@ -106,6 +108,12 @@ where
         {
             fills_gap(response.headers(), stored.head.headers(), &missing)
                 .then(|| completed(stored, missing))
+        }
+        // What is missing is not there: what we have is not either.
+        (Ok(response), Ask::Missing(..))
+            if response.status() == StatusCode::RANGE_NOT_SATISFIABLE =>
+        {
+            None
         }
         _ => Some(Reply::Plain),
     };
@@ -129,6 +137,13 @@ pub(super) fn failed<R, E>(answer: &Result<Response<R>, E>) -> bool {
         Ok(response) => matches!(response.status().as_u16(), 500 | 502 | 503 | 504),
         Err(_) => true,
     }
+}
+
+/// Parts that were asked for by a strong tag are no answer under a weak one.
+fn names_parts(said: &HeaderMap, stored: &Stored) -> bool {
+    let own = stored.head.headers().get(header::ETAG);
+    let tag = said.get(header::ETAG);
+    stored.whole().is_some() || tag.is_none_or(|tag| own == Some(tag))
 }
 
 fn ask_for_gap(request: &mut HeaderMap, stored: &HeaderMap, missing: &Missing) {
@@ -170,6 +185,7 @@ fn completed(stored: Arc<Stored>, missing: Missing) -> Reply {
         part,
         before,
         after,
+        length: Some(wanted.length()),
     };
-    Reply::Completes(stored, shape, wanted)
+    Reply::Completes(stored, shape)
 }

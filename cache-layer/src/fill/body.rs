@@ -1,5 +1,6 @@
 //! The body of a fill: read to its end, shown to the readers, stored if it is whole.
 
+use super::judge::is_grpc;
 use super::table::Lead;
 use crate::key::Key;
 use crate::rfc9111::parts::Parts;
@@ -7,7 +8,7 @@ use crate::rfc9111::range::ContentRange;
 use crate::shared::Shared;
 use crate::store::{Content, Head, Stored};
 use bytes::{Bytes, BytesMut};
-use http::{HeaderMap, header};
+use http::HeaderMap;
 use http_body::Body;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
@@ -23,26 +24,45 @@ pub(super) struct Shape {
     /// What was there already, and goes around what the origin sends.
     pub(super) before: Bytes,
     pub(super) after: Bytes,
+    /// Octets of all this, where they are known before they have come.
+    pub(super) length: Option<u64>,
 }
 
-/// Reads the body to its end, shows it to the readers, and stores it if it is whole.
+impl Shape {
+    /// Whether so many octets may end here. What the origin sends is its own to vouch for; what was
+    /// put together is ours.
+    fn may_end(&self, total: u64) -> bool {
+        let alone = self.before.is_empty() && self.after.is_empty();
+        alone || self.length.is_none_or(|length| length == total)
+    }
+}
+
+/// Reads the body to its end, shows it to the readers, and stores it, if it is to be, and whole.
 pub(super) async fn read<B: Body<Data = Bytes>>(
     shared: &Shared,
     lead: &Lead,
-    key: &Key,
-    head: Arc<Head>,
+    to_store: Option<(Key, Arc<Head>)>,
     shape: Shape,
     body: B,
 ) {
     let mut body = pin!(body);
     let limit = shared.settings.max_body_bytes();
     let store = &shared.pool.store;
-    let mut kept = Some(Vec::new());
+    let store_all = |frames: &[Bytes], trailers| {
+        if let Some((key, head)) = &to_store {
+            keep(shared, key, head, &shape, frames, trailers);
+        }
+    };
+    let mut kept = to_store.is_some().then(Vec::new);
+    if kept.is_none() {
+        lead.fill.pass();
+    }
     let mut total = 0u64;
     let mut trailers = None;
     if !shape.before.is_empty() {
         total += shape.before.len() as u64;
-        kept.get_or_insert_default().push(shape.before.clone());
+        kept.iter_mut()
+            .for_each(|frames| frames.push(shape.before.clone()));
         lead.fill.push(shape.before.clone());
     }
     loop {
@@ -70,12 +90,14 @@ pub(super) async fn read<B: Body<Data = Bytes>>(
             frames.push(data.clone());
             if last {
                 // A client that counts octets comes back at the last one: have it stored by then.
-                keep(shared, key, &head, &shape, frames, None);
+                store_all(frames, None);
             }
         }
         lead.fill.push(data);
         if last {
-            lead.fill.complete(None);
+            if shape.may_end(total) {
+                lead.fill.complete(None);
+            }
             return;
         }
         if kept.is_none() {
@@ -87,7 +109,7 @@ pub(super) async fn read<B: Body<Data = Bytes>>(
     }
     if !shape.after.is_empty() {
         total += shape.after.len() as u64;
-        if head.length().is_some_and(|length| length != total) {
+        if !shape.may_end(total) {
             // The gap was not filled: what comes behind it must not close up.
             return;
         }
@@ -97,9 +119,11 @@ pub(super) async fn read<B: Body<Data = Bytes>>(
         lead.fill.push(shape.after.clone());
     }
     if let Some(frames) = &kept {
-        keep(shared, key, &head, &shape, frames, trailers.clone());
+        store_all(frames, trailers.clone());
     }
-    lead.fill.complete(trailers);
+    if shape.may_end(total) {
+        lead.fill.complete(trailers);
+    }
 }
 
 async fn next_frame<B: Body>(
@@ -119,7 +143,7 @@ pub(super) fn keep(
     trailers: Option<HeaderMap>,
 ) {
     let total = frames.iter().map(Bytes::len).sum::<usize>();
-    if head.length().is_some_and(|length| length != total as u64)
+    if shape.length.is_some_and(|length| length != total as u64)
         || !grpc_succeeded(head.headers(), trailers.as_ref())
     {
         return;
@@ -132,7 +156,7 @@ pub(super) fn keep(
     let content = match shape.part {
         None => Content::Whole(body),
         Some(part) => match Parts::new(part, body) {
-            Some(parts) => Content::of(parts),
+            Some(parts) => Content::of(parts.at_most(shared.settings.max_body_bytes())),
             None => return,
         },
     };
@@ -143,9 +167,6 @@ pub(super) fn keep(
 
 /// What is no gRPC answer has nothing to say here.
 fn grpc_succeeded(headers: &HeaderMap, trailers: Option<&HeaderMap>) -> bool {
-    let is_grpc = headers
-        .get(header::CONTENT_TYPE)
-        .is_some_and(|kind| kind.as_bytes().starts_with(b"application/grpc"));
     let status = |fields: &HeaderMap| fields.get("grpc-status").map(|status| status == "0");
-    !is_grpc || trailers.and_then(status).or(status(headers)) == Some(true)
+    !is_grpc(headers) || trailers.and_then(status).or(status(headers)) == Some(true)
 }

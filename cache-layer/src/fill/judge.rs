@@ -15,6 +15,19 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 use tokio::time::Instant;
 
+/// Whether it is a gRPC answer that does not say at its head already that the call has failed.
+fn may_succeed(headers: &HeaderMap) -> bool {
+    let failed = headers
+        .get("grpc-status")
+        .is_some_and(|status| status != "0");
+    is_grpc(headers) && !failed
+}
+
+pub(super) fn is_grpc(headers: &HeaderMap) -> bool {
+    let kind = headers.get(header::CONTENT_TYPE);
+    kind.is_some_and(|kind| kind.as_bytes().starts_with(b"application/grpc"))
+}
+
 /// What an answer is an answer to.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Question<'a> {
@@ -35,7 +48,7 @@ pub(crate) enum Lifetimes {
     Usual,
     /// By the answer's own word only.
     Stated,
-    /// Of this length, where the answer states none.
+    /// Of a gRPC method: of this length, where the answer states none.
     Default(Duration),
     /// Of this length at least.
     AtLeast(Duration),
@@ -88,6 +101,9 @@ pub(crate) fn judge(
         received: wall,
         is_part: received.part.is_some(),
     };
+    if matches!(question.lifetimes, Lifetimes::Default(_)) && !may_succeed(headers) {
+        return Err(Refusal::Status);
+    }
     let policy = shared.settings.policy(question.lifetimes);
     let Storable {
         mut rules,

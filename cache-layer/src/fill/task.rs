@@ -46,6 +46,8 @@ pub(crate) enum Answer<R> {
     ConfirmedOnce(HeaderMap, Arc<Stored>),
     /// What was missing has come; the body, or this part of it, is read from its seat.
     Completed(Arc<Head>, Option<ContentRange>),
+    /// As much, but it may not be kept or shared any more: under these fields, of this length.
+    CompletedOnce(HeaderMap, Option<ContentRange>, Option<u64>),
     /// The origin failed, with this answer if with any; what is stored stands in.
     Stale(Arc<Stored>, Option<StatusCode>),
     /// What is stored must not be used without asking, and the service failed (RFC 9111 section
@@ -151,10 +153,8 @@ impl<S> Job<S> {
         match reply {
             Reply::Plain => arrival.settle(response, leader).await,
             Reply::Confirmed(stored) => arrival.confirm(&response, &stored, leader),
-            Reply::Completes(stored, shape, wanted) => {
-                arrival
-                    .complete(response, &stored, shape, wanted, leader)
-                    .await;
+            Reply::Completes(stored, shape) => {
+                arrival.complete(response, &stored, shape, leader).await;
             }
         }
     }

@@ -20,6 +20,8 @@ pub(crate) struct Parts {
     /// within that span, as far as they go (RFC 9110 section 15.3.7: a 206 may be a subset, for it
     /// says what it is), and are never put together with others.
     ragged: Option<(Span, Bytes)>,
+    /// Octets beyond which nothing more is taken in.
+    most: u64,
 }
 
 #[derive(Debug, Clone)]
@@ -57,6 +59,7 @@ impl Parts {
             complete,
             pieces: Vec::new(),
             ragged: None,
+            most: u64::MAX,
         };
         if length < span.length() {
             parts.ragged = Some((span, body));
@@ -69,8 +72,16 @@ impl Parts {
         Some(parts)
     }
 
+    /// The same, of so many octets at most when others are taken in.
+    pub(crate) fn at_most(self, octets: u64) -> Self {
+        Self {
+            most: octets,
+            ..self
+        }
+    }
+
     /// Takes in what another part brought, or leaves all as it is and says false: if one of them
-    /// is ragged, if they disagree on the length of the whole, or if the pieces get too many.
+    /// is ragged, if they disagree on the length of the whole, or if it gets too much.
     #[must_use]
     pub(crate) fn add(&mut self, other: &Self) -> bool {
         let agree = match (self.complete, other.complete) {
@@ -91,7 +102,8 @@ impl Parts {
                 _ => joined.push(piece.clone()),
             }
         }
-        if joined.len() > MAX_PIECES {
+        let octets = joined.iter().map(|piece| piece.octets.len() as u64);
+        if joined.len() > MAX_PIECES || octets.sum::<u64>() > self.most {
             return false;
         }
         joined.shrink_to_fit();

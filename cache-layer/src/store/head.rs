@@ -86,6 +86,10 @@ impl Head {
         self.terms.length
     }
 
+    pub(super) fn set_length(&mut self, length: u64) {
+        self.terms.length = Some(length);
+    }
+
     pub(crate) fn claim(&self) -> Claim<'_> {
         Claim {
             number: self.terms.number,

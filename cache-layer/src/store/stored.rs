@@ -48,10 +48,14 @@ impl Content {
 impl Stored {
     pub(crate) fn new(
         ledger: &Arc<Ledger>,
-        head: Head,
+        mut head: Head,
         content: Content,
         trailers: Option<HeaderMap>,
     ) -> Self {
+        if let Content::Whole(body) = &content {
+            // It may have come in parts, of which the head knew one.
+            head.set_length(body.len() as u64);
+        }
         let bytes =
             size_of::<Self>() + ARC + head.bytes() + trailers.as_ref().map_or(0, header_map_bytes);
         let charge = Charge::new(ledger, bytes as u64 + content.bytes());

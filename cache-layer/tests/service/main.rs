@@ -1,9 +1,13 @@
 //! The layer from outside: a scripted origin below, a client above, a clock that stands still.
 
+mod content;
 mod contract;
 mod fills;
+mod grpc;
 mod oracle;
+mod parts;
 mod passing;
+mod ranges;
 mod reuse;
 mod room;
 mod settings;
