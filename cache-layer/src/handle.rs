@@ -38,7 +38,8 @@ impl CacheHandle {
     /// Invalidates all that has this [`tag`](crate::CachePolicy::tag), of all layers that share the
     /// memory, at once.
     ///
-    /// Tags that happen to share a slot in a fixed table go together: that costs a miss now and then.
+    /// Purges are remembered in fixed memory: after a hundred of other tags, or thousands in a large
+    /// cache, one may take an answer along that is older than they are, which costs a miss.
     pub fn purge_tag(&self, tag: &str) {
         self.shared.purge_tag(tag, Purge::Hard);
     }

@@ -4,7 +4,7 @@ use crate::fill::Fills;
 use crate::key::{Key, Secret};
 use crate::search::Searches;
 use crate::settings::Settings;
-use crate::store::{Invalidations, Marks, MemoryStore, Purge};
+use crate::store::{Invalidations, Marks, MemoryStore, Place, Purge};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -69,8 +69,8 @@ impl Pool {
     }
 
     pub(crate) fn invalidate(&self, key: &Key, purge: Purge) {
-        let slot = self.invalidations.target_slot(key);
-        self.invalidations.target(slot, purge);
+        let target = Place::of(key.uri_digest());
+        self.invalidations.target(target, purge);
         if purge == Purge::Hard {
             // Invalid already; this only gives the memory back.
             self.store.remove(key);

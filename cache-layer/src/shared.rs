@@ -15,7 +15,7 @@ use crate::rfc9111::vary::Selection;
 use crate::search::{self, Learnt};
 use crate::settings::Settings;
 use crate::stats::{CacheStats, Counters};
-use crate::store::{Claim, GroupSlots, Head, Purge, Stored};
+use crate::store::{Claim, GroupPlaces, Head, Place, Purge, Stored};
 use http::uri::{Authority, Scheme};
 use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
 use std::sync::Arc;
@@ -115,7 +115,7 @@ impl Shared {
     ) -> Joined<T> {
         let key = &look.key;
         let invalidations = &self.pool.invalidations;
-        let target = invalidations.target_slot(key);
+        let target = Place::of(key.uri_digest());
         let newcomer = || {
             let known = self.pool.store.get_again(key);
             let names = known
@@ -214,9 +214,8 @@ impl Shared {
     pub(crate) fn written(&self, write: &Write, response: &HeaderMap) {
         self.invalidate(&write.key, Purge::Hard);
         for group in groups::invalidated_groups(response) {
-            let digest = self.group_digest(&write.key, group.as_bytes());
-            let slot = self.pool.invalidations.group_slot(digest);
-            self.pool.invalidations.group(slot, Purge::Hard);
+            let place = self.group_place(&write.key, group.as_bytes());
+            self.pool.invalidations.group(place, Purge::Hard);
         }
         let Some(target) = &write.target else { return };
         let scheme = target.scheme().unwrap_or(&Scheme::HTTP);
@@ -228,39 +227,38 @@ impl Shared {
         }
     }
 
-    /// The slots of all groups that an answer belongs to: the ones that its origin names, of that
+    /// The places of all groups that an answer belongs to: the ones that its origin names, of that
     /// origin, and the ones that its handler does.
     pub(crate) fn groups(
         &self,
         key: &Key,
         headers: &HeaderMap,
         policy: Option<&CachePolicy>,
-    ) -> Result<GroupSlots, Refusal> {
-        let slot = |digest| self.pool.invalidations.group_slot(digest);
-        let mut slots = GroupSlots::new();
+    ) -> Result<GroupPlaces, Refusal> {
+        let mut places = GroupPlaces::new();
         for group in groups::groups(headers).map_err(|_| Refusal::Groups)? {
-            slots.push(slot(self.group_digest(key, group.as_bytes())));
+            places.push(self.group_place(key, group.as_bytes()));
         }
         let tags = policy.map_or(&[][..], |policy| &policy.tags);
         if tags.len() > groups::MAX_GROUPS {
             return Err(Refusal::Groups);
         }
-        slots.extend(tags.iter().map(|tag| slot(self.tag_digest(tag))));
-        Ok(slots)
+        places.extend(tags.iter().map(|tag| self.tag_place(tag)));
+        Ok(places)
     }
 
     /// Groups are of one origin (RFC 9875 section 2.1).
-    fn group_digest(&self, key: &Key, group: &[u8]) -> u128 {
-        self.pool.secret.digest_of(&[key.origin(), group])
+    fn group_place(&self, key: &Key, group: &[u8]) -> Place {
+        Place::of(self.pool.secret.digest_of(&[key.origin(), group]))
     }
 
-    fn tag_digest(&self, tag: &str) -> u128 {
-        self.pool.secret.digest_of(&[tag.as_bytes()])
+    fn tag_place(&self, tag: &str) -> Place {
+        Place::of(self.pool.secret.digest_of(&[tag.as_bytes()]))
     }
 
     pub(crate) fn purge_tag(&self, tag: &str, purge: Purge) {
-        let slot = self.pool.invalidations.group_slot(self.tag_digest(tag));
-        self.pool.invalidations.group(slot, purge);
+        let place = self.tag_place(tag);
+        self.pool.invalidations.group(place, purge);
     }
 
     pub(crate) fn clear(&self) {

@@ -9,7 +9,7 @@ use crate::rfc9111::storable::{self, Answered, Asked, Refusal, Storable, content
 use crate::rfc9111::vary::Selection;
 use crate::rfc9111::{fields, freshness};
 use crate::shared::Shared;
-use crate::store::{ADDED_FIELDS, Head, Terms};
+use crate::store::{ADDED_FIELDS, Head, Place, Terms};
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -147,7 +147,7 @@ pub(crate) fn judge(
         date: date(headers).unwrap_or(wall),
         length,
         number: question.number,
-        target: shared.pool.invalidations.target_slot(question.key),
+        target: Place::of(question.key.uri_digest()),
         groups,
     };
     let head = Head::new(status, stored, &shared.settings.status_field, terms);

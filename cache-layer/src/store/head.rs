@@ -1,6 +1,6 @@
 //! Status and fields of an answer, with all that decides over its reuse.
 
-use super::invalidation::{Claim, GroupSlots};
+use super::invalidation::{Claim, GroupPlaces, Place};
 use crate::cache_status::StatusField;
 use crate::rfc9111::reuse::Rules;
 use crate::rfc9111::storable::{Asked, Sharing};
@@ -34,8 +34,8 @@ pub(crate) struct Terms {
     pub(crate) length: Option<u64>,
     /// Where its fill stands among the [`Invalidations`](super::Invalidations).
     pub(crate) number: u64,
-    pub(crate) target: u32,
-    pub(crate) groups: GroupSlots,
+    pub(crate) target: Place,
+    pub(crate) groups: GroupPlaces,
 }
 
 /// How many fields [`Head::new`] adds to the ones it is given, at most.
@@ -157,9 +157,9 @@ impl Head {
     }
 
     pub(super) fn bytes(&self) -> usize {
-        let spilled = |groups: &GroupSlots| {
+        let spilled = |groups: &GroupPlaces| {
             if groups.spilled() {
-                groups.capacity() * size_of::<u32>()
+                groups.capacity() * size_of::<Place>()
             } else {
                 0
             }

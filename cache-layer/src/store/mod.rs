@@ -9,7 +9,7 @@ mod resource;
 mod stored;
 
 pub(crate) use head::{ADDED_FIELDS, Head, Terms};
-pub(crate) use invalidation::{Claim, GroupSlots, Invalidations, Purge};
+pub(crate) use invalidation::{Claim, GroupPlaces, Invalidations, Place, Purge};
 pub(crate) use ledger::{Charge, Ledger};
 pub(crate) use marks::Marks;
 pub use memory::Eviction;
