@@ -3,6 +3,7 @@
 use crate::body::{RequestBody, ResponseBody, as_bytes};
 use crate::cache_status::{Details, Outcome};
 use crate::fill::Lifetimes;
+use crate::key::Key;
 use crate::look::Look;
 use crate::miss::Miss;
 use crate::refresh::refresh;
@@ -66,10 +67,11 @@ impl<S> Keyed<S> {
                 return forward(&shared, service, parts, body, Forward::Bypass).await;
             }
         };
-        let with_content = |key| shared.content_key(key, &parts.method, &parts.headers, &content);
-        look.key = with_content(look.key);
+        let with_content =
+            |key: &Key| shared.content_key(key, &parts.method, &parts.headers, &content);
+        look.key = with_content(&look.key);
         if let Some(search) = &mut look.search {
-            search.exact = with_content(search.exact.clone());
+            search.exact = with_content(&search.exact);
         }
         match look.up(&shared, &parts.headers) {
             Ok(found) => {

@@ -178,10 +178,6 @@ where
 }
 
 /// What to do with a request, as far as its head tells.
-#[expect(
-    clippy::large_enum_variant,
-    reason = "boxing look-ups would allocate on each hit"
-)]
 enum Plan {
     /// Pass it on; the cache has no part in it.
     Forward(Forward),

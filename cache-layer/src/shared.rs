@@ -79,7 +79,7 @@ impl Shared {
 
     pub(crate) fn content_key(
         &self,
-        key: Key,
+        key: &Key,
         method: &Method,
         headers: &HeaderMap,
         content: &[u8],
@@ -249,7 +249,12 @@ impl Shared {
 
     /// Groups are of one origin (RFC 9875 section 2.1).
     fn group_place(&self, key: &Key, group: &[u8]) -> Place {
-        Place::of(self.pool.secret.digest_of(&[key.origin(), group]))
+        Place::of({
+            let [namespace, scheme, host] = key.origin();
+            self.pool
+                .secret
+                .digest_of(&[namespace, scheme, host, group])
+        })
     }
 
     fn tag_place(&self, tag: &str) -> Place {

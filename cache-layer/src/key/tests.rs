@@ -1,6 +1,7 @@
 use super::*;
 use http::HeaderName;
 use proptest::prelude::*;
+use std::collections::HashSet;
 
 const SECRET: Secret = Secret(1, 2);
 
@@ -137,6 +138,24 @@ fn namespaces_and_secrets_part() {
     );
     let other = Key::of_uri(Secret(1, 3), b"one", &uri).unwrap();
     assert!(one.parts() == other.parts() && one.digest() != other.digest());
+}
+
+#[test]
+fn every_octet_counts_for_the_digest() {
+    let mut digests = HashSet::new();
+    let mut different = 0;
+    for length in 1..=40 {
+        for at in 0..=length {
+            let mut part = vec![b'a'; length];
+            part.get_mut(at).into_iter().for_each(|octet| *octet = b'b');
+            let part = str::from_utf8(&part).unwrap();
+            for (uri, host) in [(&*format!("/{part}"), "a"), ("/", part)] {
+                digests.insert(key(uri, &[("host", host)]).unwrap().digest());
+                different += 1;
+            }
+        }
+    }
+    assert_eq!(digests.len(), different);
 }
 
 proptest! {
