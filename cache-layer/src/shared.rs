@@ -249,12 +249,9 @@ impl Shared {
 
     /// Groups are of one origin (RFC 9875 section 2.1).
     fn group_place(&self, key: &Key, group: &[u8]) -> Place {
-        Place::of({
-            let [namespace, scheme, host] = key.origin();
-            self.pool
-                .secret
-                .digest_of(&[namespace, scheme, host, group])
-        })
+        let [namespace, scheme, host] = key.origin();
+        let secret = self.pool.secret;
+        Place::of(secret.digest_of(&[namespace, scheme, host, group]))
     }
 
     fn tag_place(&self, tag: &str) -> Place {
