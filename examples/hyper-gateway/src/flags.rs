@@ -17,7 +17,7 @@ use ipnet::IpNet;
 use memguard_layer::MemGuardLayer;
 use ratelimit_layer::{ProxyHeader, Quota};
 
-pub use cache::CacheFlags;
+pub use cache::{CacheFlags, Cookies};
 use values::{address, client_header, count, duration, network, some_size, upstream};
 
 /// A caching, limiting, guarding reverse proxy.
@@ -111,7 +111,7 @@ impl Flags {
         if self.client_header.is_some() && self.trusted_proxy.is_empty() {
             return Err("--client-header needs --trusted-proxy".to_owned());
         }
-        self.cache.check()?;
+        self.cache.apply_and_check()?;
         if let Some(budget) = self.heap_budget {
             let _ =
                 MemGuardLayer::try_new(budget).map_err(|why| format!("--heap-budget: {why}"))?;

@@ -4,8 +4,20 @@ use std::time::Duration;
 
 use cache_layer::{CacheLayer, CacheStatus, SetCookie};
 use clap::{ArgAction, Args};
+use http::HeaderName;
 
 use super::values::{duration, size, some_size};
+
+/// What the `Cookie` of a request means to the cache.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cookies {
+    /// What comes back is shared only if it is public or has `s-maxage`.
+    Mind,
+    /// Nothing.
+    Ignore,
+    /// The request goes past the cache.
+    Bypass,
+}
 
 /// What is cached, for how long and for whom.
 #[derive(Args, Clone, Debug)]
@@ -26,6 +38,26 @@ pub struct CacheFlags {
     /// Lifetime of responses that name none and that --heuristic gives none; off unless given.
     #[arg(long, value_name = "DURATION", value_parser = duration)]
     pub default_ttl: Option<Duration>,
+
+    /// Field that counts before Cache-Control and Expires where a response has it (RFC 9213);
+    /// repeatable, in order of precedence; none turns it off.
+    #[arg(long, value_name = "NAME", default_value = "cdn-cache-control", value_parser = field_name)]
+    pub targeted: Vec<HeaderName>,
+
+    /// How long past its lifetime a response may stand in for an upstream that fails; off unless
+    /// given.
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    pub stale_if_error: Option<Duration>,
+
+    /// How long past its lifetime a response is still served while a new one is fetched; off unless
+    /// given.
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    pub stale_while_revalidate: Option<Duration>,
+
+    /// What a request's Cookie means to the cache: mind (what comes back is shared only if it is
+    /// public or has s-maxage), ignore (nothing) or bypass (no cache).
+    #[arg(long, value_name = "HOW", default_value = "mind", value_parser = cookie)]
+    pub cookie: Cookies,
 
     /// What becomes of responses with Set-Cookie: refuse (not stored), strip (stored without the
     /// field) or store (everybody gets the same cookie).
@@ -58,8 +90,14 @@ impl CacheFlags {
         })
     }
 
-    /// What one value alone cannot tell.
-    pub(super) fn check(&self) -> Result<(), String> {
+    /// What one value alone cannot tell; `none` becomes no targeted field.
+    pub(super) fn apply_and_check(&mut self) -> Result<(), String> {
+        if self.targeted.iter().any(|name| name == "none") {
+            if self.targeted.len() > 1 {
+                return Err("--targeted: none stands alone".to_owned());
+            }
+            self.targeted.clear();
+        }
         if self.bytes > 0 {
             let _ =
                 CacheLayer::try_new(self.bytes).map_err(|why| format!("--cache-bytes: {why}"))?;
@@ -73,6 +111,20 @@ fn switch(text: &str) -> Result<bool, String> {
         "on" => Ok(true),
         "off" => Ok(false),
         _ => Err("must be on or off".to_owned()),
+    }
+}
+
+fn field_name(text: &str) -> Result<HeaderName, String> {
+    text.parse()
+        .map_err(|_| "must be the name of a header field, or none".to_owned())
+}
+
+fn cookie(text: &str) -> Result<Cookies, String> {
+    match text {
+        "mind" => Ok(Cookies::Mind),
+        "ignore" => Ok(Cookies::Ignore),
+        "bypass" => Ok(Cookies::Bypass),
+        _ => Err("must be mind, ignore or bypass".to_owned()),
     }
 }
 

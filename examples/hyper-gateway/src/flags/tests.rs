@@ -1,6 +1,6 @@
 use cache_layer::{CacheStatus, SetCookie};
 
-use super::{Flags, Refusal};
+use super::{Cookies, Flags, Refusal};
 
 fn read(line: &str) -> Result<Flags, Refusal> {
     Flags::read(["hyper-gateway"].into_iter().chain(line.split_whitespace()))
@@ -22,6 +22,10 @@ fn defaults_are_those_of_the_help() {
     assert_eq!(flags.cache.bytes, 256 << 20);
     assert_eq!(flags.cache.max_entry_bytes, 1 << 20);
     assert!(flags.cache.heuristic && flags.cache.default_ttl.is_none());
+    assert_eq!(flags.cache.targeted, ["cdn-cache-control"]);
+    assert!(flags.cache.stale_if_error.is_none());
+    assert!(flags.cache.stale_while_revalidate.is_none());
+    assert_eq!(flags.cache.cookie, Cookies::Mind);
     assert_eq!(flags.cache.set_cookie, SetCookie::Refuse);
     assert_eq!(flags.cache.status, CacheStatus::On);
     assert!(flags.rate.is_none() && flags.burst.is_none());
@@ -49,14 +53,29 @@ fn sizes_durations_and_networks_are_read() {
 
 #[test]
 fn what_the_cache_may_do_is_read() {
-    let flags =
-        read("--upstream http://h --heuristic off --set-cookie store --cache-status off").unwrap();
-    assert!(!flags.cache.heuristic);
-    assert_eq!(flags.cache.set_cookie, SetCookie::Store);
-    assert_eq!(flags.cache.status, CacheStatus::Off);
-    let strip = read("--upstream http://h --heuristic on --set-cookie strip").unwrap();
-    assert!(strip.cache.heuristic);
-    assert_eq!(strip.cache.set_cookie, SetCookie::Strip);
+    let flags = read(
+        "--upstream http://h --heuristic off --targeted X-Cache-Control --targeted cdn-cache-control \
+         --stale-if-error 1h --stale-while-revalidate 10s --cookie ignore --set-cookie store \
+         --cache-status off",
+    )
+    .unwrap()
+    .cache;
+    assert!(!flags.heuristic);
+    assert_eq!(flags.targeted, ["x-cache-control", "cdn-cache-control"]);
+    assert_eq!(flags.stale_if_error.unwrap().as_secs(), 3600);
+    assert_eq!(flags.stale_while_revalidate.unwrap().as_secs(), 10);
+    assert_eq!(flags.cookie, Cookies::Ignore);
+    assert_eq!(flags.set_cookie, SetCookie::Store);
+    assert_eq!(flags.status, CacheStatus::Off);
+
+    let flags = read(
+        "--upstream http://h --heuristic on --targeted none --cookie bypass --set-cookie strip",
+    )
+    .unwrap()
+    .cache;
+    assert!(flags.heuristic && flags.targeted.is_empty());
+    assert_eq!(flags.cookie, Cookies::Bypass);
+    assert_eq!(flags.set_cookie, SetCookie::Strip);
 }
 
 #[test]
@@ -90,6 +109,23 @@ fn every_refusal_is_one_line_that_names_the_flag() {
         ("--upstream http://h --default-ttl 5", "--default-ttl"),
         ("--upstream http://h --heuristic", "--heuristic"),
         ("--upstream http://h --heuristic yes", "must be on or off"),
+        ("--upstream http://h --targeted a=b", "--targeted"),
+        (
+            "--upstream http://h --targeted none --targeted a",
+            "none stands alone",
+        ),
+        (
+            "--upstream http://h --stale-if-error 0s",
+            "--stale-if-error",
+        ),
+        (
+            "--upstream http://h --stale-while-revalidate 7",
+            "--stale-while-revalidate",
+        ),
+        (
+            "--upstream http://h --cookie keep",
+            "must be mind, ignore or bypass",
+        ),
         (
             "--upstream http://h --set-cookie drop",
             "must be refuse, strip or store",
