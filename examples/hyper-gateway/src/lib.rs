@@ -9,6 +9,7 @@ mod body;
 mod edge;
 mod fields;
 mod flags;
+mod interim;
 mod optional;
 mod server;
 mod stack;
@@ -25,7 +26,7 @@ use hyper_util::server::graceful::GracefulShutdown;
 use tokio::net::TcpListener;
 use tower::ServiceExt;
 
-pub use flags::{Flags, Refusal};
+pub use flags::{CacheFlags, Cookies, Flags, Refusal};
 
 /// How long requests in flight may take to end once the gateway was told to stop.
 const GRACE: Duration = Duration::from_secs(10);
@@ -83,10 +84,17 @@ impl Gateway {
         let default_host = HeaderValue::from_str(self.flags.upstream.as_str())
             .expect("an authority is a valid field value");
 
+        let limited = self.flags.rate.is_some() || self.flags.concurrency.is_some();
+
         let graceful = GracefulShutdown::new();
         let public = server::serve(self.public, &graceful, move |mut request, peer| {
-            let trusted = trusted.iter().any(|network| network.contains(&peer.ip()));
+            let ip = peer.address.ip();
+            let trusted = trusted.iter().any(|network| network.contains(&ip));
             let admitted = edge::admit(&mut request, trusted, &default_host);
+            if limited {
+                // Where they look for the client.
+                request.extensions_mut().insert(peer.address);
+            }
             request.extensions_mut().insert(peer);
             let stack = stack.clone();
             async move {

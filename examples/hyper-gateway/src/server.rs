@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{Request, Response};
+use http::{Request, Response, Version};
 use http_body::Body;
 use hyper::body::Incoming;
 use hyper::service::service_fn;
@@ -19,6 +19,8 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::time::sleep;
 use tokio_io_timeout::TimeoutStream;
+
+use crate::interim::{Connection, Exchange, Held};
 
 /// A request's head must be complete within this; it is also how long a kept-alive connection may
 /// idle. A client that dribbles header bytes holds a connection no longer.
@@ -40,15 +42,23 @@ const MOST_CONNECTIONS: usize = 8192;
 /// Pause after a failed accept, most often for want of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
+/// Where a request comes from.
+#[derive(Clone, Debug)]
+pub(crate) struct Peer {
+    pub(crate) address: SocketAddr,
+    /// The way for interim responses; `None` where there is none.
+    pub(crate) exchange: Option<Exchange>,
+}
+
 /// Serves every connection of `listener` until dropped; connections live on and are known to
-/// `graceful`. `answer` is called with each request and the address of its peer.
+/// `graceful`. `answer` is called with each request and its peer.
 pub(crate) async fn serve<F, A, B>(
     listener: TcpListener,
     graceful: &GracefulShutdown,
     answer: F,
 ) -> Infallible
 where
-    F: Fn(Request<Incoming>, SocketAddr) -> A + Clone + Send + 'static,
+    F: Fn(Request<Incoming>, Peer) -> A + Clone + Send + 'static,
     A: Future<Output = Response<B>> + Send + 'static,
     B: Body<Data = Bytes> + Send + 'static,
     B::Error: Into<Box<dyn Error + Send + Sync>>,
@@ -67,19 +77,25 @@ where
     let slots = Arc::new(Semaphore::new(MOST_CONNECTIONS));
     loop {
         let slot = slots.clone().acquire_owned().await.expect("never closed");
-        let (stream, peer) = accept(&listener).await;
+        let (stream, address) = accept(&listener).await;
         let mut stream = TimeoutStream::new(stream);
         stream.set_write_timeout(Some(WRITE_TIMEOUT));
-        let stream = TokioIo::new(Box::pin(stream));
+        let (stream, exchanges) = Connection::new(TokioIo::new(Box::pin(stream)));
         let (builder, answer, watcher) = (builder.clone(), answer.clone(), graceful.watcher());
         tokio::spawn(async move {
             let _slot = slot;
             let spoke = Arc::new(AtomicBool::new(false));
             let service = service_fn({
                 let spoke = spoke.clone();
-                move |request| {
+                move |request: Request<Incoming>| {
                     spoke.store(true, Relaxed);
-                    let answered = answer(request, peer);
+                    let exchange =
+                        (request.version() == Version::HTTP_11).then(|| exchanges.next());
+                    let peer = Peer {
+                        address,
+                        exchange: exchange.clone(),
+                    };
+                    let answered = Held::new(answer(request, peer), exchange);
                     async move { Ok::<_, Infallible>(answered.await) }
                 }
             });

@@ -51,13 +51,7 @@ pub(crate) fn stack(
             None => trusted,
         }
     };
-    let cache = (flags.cache_bytes > 0).then(|| {
-        let layer = CacheLayer::new(flags.cache_bytes).max_entry_bytes(flags.max_entry_bytes);
-        match flags.default_ttl {
-            Some(ttl) => layer.default_ttl(ttl),
-            None => layer,
-        }
-    });
+    let cache = flags.cache.layer();
     let rate = flags
         .rate
         .map(|quota| RateLimitLayer::new(quota).with_key(client()));

@@ -3,7 +3,6 @@
 use std::convert::Infallible;
 use std::error::Error;
 use std::io;
-use std::net::SocketAddr;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -26,6 +25,7 @@ use tower::Service;
 use crate::answer::problem;
 use crate::body::{BoxError, IdleTimeout, Progress, Upload, Waiting};
 use crate::fields;
+use crate::server::Peer;
 
 /// Beyond this a silent upstream host counts as unreachable, however patient `--upstream-timeout`.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -135,18 +135,23 @@ where
 }
 
 impl Shared {
-    async fn forward<B>(&self, request: Request<B>) -> Result<Response<Received>, Failure>
+    async fn forward<B>(&self, mut request: Request<B>) -> Result<Response<Received>, Failure>
     where
         B: Body<Data = Bytes> + Send + 'static,
         B::Error: Into<BoxError>,
     {
+        let peer = request.extensions_mut().remove::<Peer>();
+        let address = peer.as_ref().map(|peer| peer.address);
+        if let Some(exchange) = peer.and_then(|peer| peer.exchange) {
+            exchange.follow(&mut request);
+        }
         let (mut parts, body) = request.into_parts();
         if fields::passes(&parts.headers) >= MOST_PASSES {
             return Err(Failure::Circle);
         }
         fields::append_via(&mut parts.headers, parts.version);
-        if let Some(&peer) = parts.extensions.get::<SocketAddr>() {
-            fields::describe_client(&mut parts.headers, peer);
+        if let Some(address) = address {
+            fields::describe_client(&mut parts.headers, address);
         }
         fields::prepare_connection(&mut parts.headers);
         parts.version = Version::HTTP_11;

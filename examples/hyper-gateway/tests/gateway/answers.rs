@@ -174,21 +174,6 @@ async fn answers_without_a_body_have_none() {
 }
 
 #[tokio::test]
-async fn interim_answers_do_not_stand_in_the_way() {
-    let upstream = Upstream::start(
-        "HTTP/1.1 103 Early Hints\r\nlink: </x>\r\n\r\nHTTP/1.1 102 Processing\r\n\r\n\
-         HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok",
-        Then::KeepAlive,
-    )
-    .await;
-    let gateway = gateway(upstream.address, "").await;
-    for _ in 0..2 {
-        let answer = get(gateway, "/", "").await;
-        assert_eq!((status(&answer), body(&answer)), (200, "ok"));
-    }
-}
-
-#[tokio::test]
 async fn a_switch_of_protocols_nobody_asked_for_is_502() {
     let upstream = Upstream::start(
         "HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: x\r\n\r\n",

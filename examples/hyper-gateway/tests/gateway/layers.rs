@@ -56,6 +56,32 @@ async fn a_second_request_is_a_hit_with_the_same_answer() {
 }
 
 #[tokio::test]
+async fn the_cache_is_as_its_flags_have_it() {
+    let cookie = Upstream::ok("cache-control: max-age=60\r\nset-cookie: a=1\r\n", "hello").await;
+    let old = "last-modified: Sun, 06 Nov 1994 08:49:37 GMT\r\n";
+    let unchanged = Upstream::ok(old, "hello").await;
+    for (upstream, flags, how, cookies) in [
+        (&cookie, "", Some("cache-layer; fwd=uri-miss"), 1),
+        (&cookie, "--set-cookie strip", Some("cache-layer; hit"), 0),
+        (&cookie, "--set-cookie store", Some("cache-layer; hit"), 1),
+        (&cookie, "--cache-status off", None, 1),
+        (&unchanged, "", Some("cache-layer; hit"), 0),
+        (
+            &unchanged,
+            "--heuristic off",
+            Some("cache-layer; fwd=uri-miss"),
+            0,
+        ),
+    ] {
+        let gateway = gateway(upstream.address, flags).await;
+        get(gateway, "/x", "").await;
+        let again = get(gateway, "/x", "").await;
+        assert_eq!(field(&again, "cache-status"), how, "{flags}");
+        assert_eq!(again.matches("set-cookie").count(), cookies, "{flags}");
+    }
+}
+
+#[tokio::test]
 async fn a_write_makes_the_next_read_a_miss() {
     let upstream = cacheable("hello").await;
     let gateway = gateway(upstream.address, "").await;

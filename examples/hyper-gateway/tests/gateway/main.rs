@@ -2,6 +2,7 @@
 
 mod answers;
 mod http2;
+mod interim;
 mod layers;
 mod process;
 mod requests;

@@ -25,7 +25,7 @@ pub(crate) enum Then {
     Silence,
 }
 
-/// A server that gives every request the same bytes.
+/// A server that gives requests bytes as they stand.
 pub(crate) struct Upstream {
     pub(crate) address: SocketAddr,
     requests: Arc<Mutex<Vec<String>>>,
@@ -34,10 +34,20 @@ pub(crate) struct Upstream {
 }
 
 impl Upstream {
+    /// The same for every request.
     pub(crate) async fn start(answer: impl Into<Vec<u8>>, then: Then) -> Self {
+        let answer = answer.into();
+        Self::answering(move |_| answer.clone(), then).await
+    }
+
+    /// What `answer` makes of each request.
+    pub(crate) async fn answering(
+        answer: impl Fn(&str) -> Vec<u8> + Send + Sync + 'static,
+        then: Then,
+    ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let answer: Arc<[u8]> = answer.into().into();
+        let answer = Arc::new(answer);
         let requests = Arc::new(Mutex::new(Vec::new()));
         let given_up = Arc::new(AtomicUsize::new(0));
         let (seen, left) = (requests.clone(), given_up.clone());
@@ -48,6 +58,7 @@ impl Upstream {
                 tokio::spawn(async move {
                     let mut bytes = Vec::new();
                     while let Some(request) = read_message(&mut stream, &mut bytes).await {
+                        let answer = answer(&request);
                         seen.lock().unwrap().push(request);
                         if stream.write_all(&answer).await.is_err() || then == Then::Close {
                             return;

@@ -1,0 +1,182 @@
+use cache_layer::{CacheStatus, SetCookie};
+
+use super::{Cookies, Flags, Refusal};
+
+fn read(line: &str) -> Result<Flags, Refusal> {
+    Flags::read(["hyper-gateway"].into_iter().chain(line.split_whitespace()))
+}
+
+fn refused(line: &str) -> String {
+    match read(line) {
+        Err(Refusal::Unusable(why)) => why,
+        other => panic!("{line}: {other:?}"),
+    }
+}
+
+#[test]
+fn defaults_are_those_of_the_help() {
+    let flags = read("--upstream http://127.0.0.1:9000").unwrap();
+    assert_eq!(flags.listen.to_string(), "127.0.0.1:8080");
+    assert_eq!(flags.upstream, "127.0.0.1:9000");
+    assert_eq!(flags.upstream_timeout.as_secs(), 30);
+    assert_eq!(flags.cache.bytes, 256 << 20);
+    assert_eq!(flags.cache.max_entry_bytes, 1 << 20);
+    assert!(flags.cache.heuristic && flags.cache.default_ttl.is_none());
+    assert_eq!(flags.cache.targeted, ["cdn-cache-control"]);
+    assert!(flags.cache.stale_if_error.is_none());
+    assert!(flags.cache.stale_while_revalidate.is_none());
+    assert_eq!(flags.cache.cookie, Cookies::Mind);
+    assert_eq!(flags.cache.set_cookie, SetCookie::Refuse);
+    assert_eq!(flags.cache.status, CacheStatus::On);
+    assert!(flags.rate.is_none() && flags.burst.is_none());
+    assert!(flags.concurrency.is_none() && flags.heap_budget.is_none());
+    assert!(flags.trusted_proxy.is_empty() && flags.admin.is_none());
+}
+
+#[test]
+fn sizes_durations_and_networks_are_read() {
+    let flags = read(
+        "--upstream http://[::1] --cache-bytes 0 --max-entry-bytes 64KiB --default-ttl 2m \
+         --upstream-timeout 500ms --heap-budget 1048576 --trusted-proxy 10.0.0.0/8 \
+         --trusted-proxy ::1 --client-header CF-Connecting-IP --rate 100/s --burst 7",
+    )
+    .unwrap();
+    assert_eq!(flags.upstream, "[::1]");
+    assert_eq!(flags.cache.bytes, 0);
+    assert_eq!(flags.cache.max_entry_bytes, 65536);
+    assert_eq!(flags.cache.default_ttl.unwrap().as_secs(), 120);
+    assert_eq!(flags.upstream_timeout.as_millis(), 500);
+    assert_eq!(flags.heap_budget, Some(1 << 20));
+    assert_eq!(flags.trusted_proxy.len(), 2);
+    assert_eq!(flags.burst.unwrap().get(), 7);
+}
+
+#[test]
+fn what_the_cache_may_do_is_read() {
+    let flags = read(
+        "--upstream http://h --heuristic off --targeted X-Cache-Control --targeted cdn-cache-control \
+         --stale-if-error 1h --stale-while-revalidate 10s --cookie ignore --set-cookie store \
+         --cache-status off",
+    )
+    .unwrap()
+    .cache;
+    assert!(!flags.heuristic);
+    assert_eq!(flags.targeted, ["x-cache-control", "cdn-cache-control"]);
+    assert_eq!(flags.stale_if_error.unwrap().as_secs(), 3600);
+    assert_eq!(flags.stale_while_revalidate.unwrap().as_secs(), 10);
+    assert_eq!(flags.cookie, Cookies::Ignore);
+    assert_eq!(flags.set_cookie, SetCookie::Store);
+    assert_eq!(flags.status, CacheStatus::Off);
+
+    let flags = read(
+        "--upstream http://h --heuristic on --targeted none --cookie bypass --set-cookie strip",
+    )
+    .unwrap()
+    .cache;
+    assert!(flags.heuristic && flags.targeted.is_empty());
+    assert_eq!(flags.cookie, Cookies::Bypass);
+    assert_eq!(flags.set_cookie, SetCookie::Strip);
+}
+
+#[test]
+fn every_refusal_is_one_line_that_names_the_flag() {
+    for (line, names) in [
+        ("", "--upstream"),
+        ("--upstream localhost:9000", "--upstream"),
+        ("--upstream https://h", "https is not supported"),
+        ("--upstream http://", "--upstream"),
+        ("--upstream http://:80", "--upstream"),
+        ("--upstream http://h:0", "--upstream"),
+        ("--upstream http://h:99999", "--upstream"),
+        ("--upstream http://u@h", "--upstream"),
+        ("--upstream http://h/base", "without a path"),
+        ("--upstream http://h?x", "--upstream"),
+        ("--upstream ftp://h", "--upstream"),
+        ("--upstream http://h --listen localhost", "--listen"),
+        ("--upstream http://h --listen 127.0.0.1:70000", "--listen"),
+        ("--upstream http://h --cache-bytes -1", "-1"),
+        ("--upstream http://h --cache-bytes lots", "--cache-bytes"),
+        ("--upstream http://h --cache-bytes 100", "--cache-bytes"),
+        (
+            "--upstream http://h --heap-budget 999999TiB",
+            "--heap-budget",
+        ),
+        (
+            "--upstream http://h --max-entry-bytes 0",
+            "--max-entry-bytes",
+        ),
+        ("--upstream http://h --default-ttl 0s", "--default-ttl"),
+        ("--upstream http://h --default-ttl 5", "--default-ttl"),
+        ("--upstream http://h --heuristic", "--heuristic"),
+        ("--upstream http://h --heuristic yes", "must be on or off"),
+        ("--upstream http://h --targeted a=b", "--targeted"),
+        (
+            "--upstream http://h --targeted none --targeted a",
+            "none stands alone",
+        ),
+        (
+            "--upstream http://h --stale-if-error 0s",
+            "--stale-if-error",
+        ),
+        (
+            "--upstream http://h --stale-while-revalidate 7",
+            "--stale-while-revalidate",
+        ),
+        (
+            "--upstream http://h --cookie keep",
+            "must be mind, ignore or bypass",
+        ),
+        (
+            "--upstream http://h --set-cookie drop",
+            "must be refuse, strip or store",
+        ),
+        (
+            "--upstream http://h --cache-status loud",
+            "must be on or off",
+        ),
+        (
+            "--upstream http://h --upstream-timeout 99999999999y",
+            "--upstream-timeout",
+        ),
+        ("--upstream http://h --rate fast", "--rate"),
+        ("--upstream http://h --rate 0/s", "--rate"),
+        ("--upstream http://h --burst 5", "--burst needs --rate"),
+        (
+            "--upstream http://h --rate 1/s --burst 0",
+            "a whole number from 1",
+        ),
+        (
+            "--upstream http://h --concurrency 0",
+            "a whole number from 1",
+        ),
+        (
+            "--upstream http://h --rate 1/h --burst 4000000000",
+            "--burst",
+        ),
+        ("--upstream http://h --heap-budget 0", "--heap-budget"),
+        (
+            "--upstream http://h --trusted-proxy 10.0.0.0/33",
+            "--trusted-proxy",
+        ),
+        (
+            "--upstream http://h --client-header x-real-ip",
+            "--trusted-proxy",
+        ),
+        (
+            "--upstream http://h --trusted-proxy ::1 --client-header a=b",
+            "--client-header",
+        ),
+        ("--upstream http://h --admin :80", "--admin"),
+        ("--upstream http://h --unknown", "--unknown"),
+    ] {
+        let why = refused(line);
+        assert!(why.contains(names), "{line}: {why}");
+        assert!(!why.contains('\n'), "{line}: {why}");
+    }
+}
+
+#[test]
+fn help_is_no_error() {
+    assert!(matches!(read("--help"), Err(Refusal::Help(text)) if text.contains("--upstream")));
+    assert!(matches!(read("--version"), Err(Refusal::Help(_))));
+}
