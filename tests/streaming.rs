@@ -143,7 +143,7 @@ async fn the_first_byte_passes_at_once() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_hundred_followers_join_midway_and_read_the_same() {
     const LENGTH: usize = 512 << 10;
-    let body: Arc<[u8]> = (0..LENGTH).map(|n| (n * 31 >> 7) as u8).collect();
+    let body: Arc<[u8]> = (0..LENGTH).map(|n| ((n * 31) >> 7) as u8).collect();
     let (second_half, sent) = (Arc::new(Notify::new()), body.clone());
     let go_on = second_half.clone();
     let (address, asked) = upstream(move |mut stream| {

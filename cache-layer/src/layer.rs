@@ -90,8 +90,8 @@ impl CacheLayer {
     /// Whether answers that state no lifetime, but a `Last-Modified`, are fresh for a tenth of the time
     /// since then, a day at most (RFC 9111 section 4.2.2); off by default.
     ///
-    /// It applies to the statuses of RFC 9110 section 15.1, and to any by `public`, before
-    /// [`default_ttl`](Self::default_ttl).
+    /// It applies to the statuses of RFC 9110 section 15.1, and to any by `public`, where
+    /// [`default_ttl`](Self::default_ttl) does not.
     pub fn heuristic(mut self, on: bool) -> Self {
         self.setting().heuristic = on;
         self

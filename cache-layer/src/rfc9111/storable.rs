@@ -232,8 +232,9 @@ fn lifetime(answered: &Answered<'_>, policy: Policy) -> Option<(Duration, bool)>
     // where it says that it is to be asked about each time.
     let confirmable =
         allowed && has_validator(headers) && (policy.heuristic || directives.no_cache.is_whole());
-    heuristic
-        .or(by_default)
+    // What was set is set; a guess is for what it does not reach.
+    by_default
+        .or(heuristic)
         .or_else(|| confirmable.then_some(Duration::ZERO))
         .map(|lifetime| (lifetime, true))
 }

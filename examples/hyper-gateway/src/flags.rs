@@ -17,7 +17,7 @@ use ipnet::IpNet;
 use memguard_layer::MemGuardLayer;
 use ratelimit_layer::{ProxyHeader, Quota};
 
-pub use cache::{CacheFlags, Cookies};
+pub use cache::CacheFlags;
 use values::{address, client_header, count, duration, network, some_size, upstream};
 
 /// A caching, limiting, guarding reverse proxy.

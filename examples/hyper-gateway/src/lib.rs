@@ -26,7 +26,7 @@ use hyper_util::server::graceful::GracefulShutdown;
 use tokio::net::TcpListener;
 use tower::ServiceExt;
 
-pub use flags::{CacheFlags, Cookies, Flags, Refusal};
+pub use flags::{CacheFlags, Flags, Refusal};
 
 /// How long requests in flight may take to end once the gateway was told to stop.
 const GRACE: Duration = Duration::from_secs(10);

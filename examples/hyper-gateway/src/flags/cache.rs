@@ -2,22 +2,11 @@
 
 use std::time::Duration;
 
-use cache_layer::{CacheLayer, CacheStatus, SetCookie};
+use cache_layer::{CacheLayer, CacheStatus, Cookies, SetCookie};
 use clap::{ArgAction, Args};
 use http::HeaderName;
 
 use super::values::{duration, size, some_size};
-
-/// What the `Cookie` of a request means to the cache.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Cookies {
-    /// What comes back is shared only if it is public or has `s-maxage`.
-    Mind,
-    /// Nothing.
-    Ignore,
-    /// The request goes past the cache.
-    Bypass,
-}
 
 /// What is cached, for how long and for whom.
 #[derive(Args, Clone, Debug)]
@@ -64,7 +53,8 @@ pub struct CacheFlags {
     #[arg(long, value_name = "HOW", default_value = "refuse", value_parser = set_cookie)]
     pub set_cookie: SetCookie,
 
-    /// Whether responses tell by Cache-Status what the cache did: on or off.
+    /// Whether responses tell by Cache-Status what the cache did: on, off, or debug (with the time
+    /// left and the key, which are not for the public).
     #[arg(
         long = "cache-status",
         value_name = "HOW",
@@ -81,12 +71,16 @@ impl CacheFlags {
             let layer = CacheLayer::new(self.bytes)
                 .max_entry_bytes(self.max_entry_bytes)
                 .heuristic(self.heuristic)
+                .targeted(self.targeted.iter().cloned())
+                .cookies(self.cookie)
                 .set_cookie(self.set_cookie)
+                .store_post(true)
                 .cache_status(self.status);
-            match self.default_ttl {
-                Some(ttl) => layer.default_ttl(ttl),
-                None => layer,
-            }
+            // Zero is what the layer has for off.
+            layer
+                .default_ttl(self.default_ttl.unwrap_or_default())
+                .stale_if_error(self.stale_if_error.unwrap_or_default())
+                .stale_while_revalidate(self.stale_while_revalidate.unwrap_or_default())
         })
     }
 
@@ -141,6 +135,7 @@ fn cache_status(text: &str) -> Result<CacheStatus, String> {
     match text {
         "on" => Ok(CacheStatus::On),
         "off" => Ok(CacheStatus::Off),
-        _ => Err("must be on or off".to_owned()),
+        "debug" => Ok(CacheStatus::Debug),
+        _ => Err("must be on, off or debug".to_owned()),
     }
 }

@@ -1,6 +1,7 @@
 use cache_layer::{CacheStatus, SetCookie};
 
-use super::{Cookies, Flags, Refusal};
+use super::{Flags, Refusal};
+use cache_layer::Cookies;
 
 fn read(line: &str) -> Result<Flags, Refusal> {
     Flags::read(["hyper-gateway"].into_iter().chain(line.split_whitespace()))
@@ -132,7 +133,7 @@ fn every_refusal_is_one_line_that_names_the_flag() {
         ),
         (
             "--upstream http://h --cache-status loud",
-            "must be on or off",
+            "must be on, off or debug",
         ),
         (
             "--upstream http://h --upstream-timeout 99999999999y",
