@@ -38,8 +38,8 @@
 //! # What never is
 //!
 //! - `no-store`, `private` and `no-cache` answers, answers with `Set-Cookie` (unless
-//!   [`set_cookie`](CacheLayer::set_cookie) says otherwise), statuses 206, 304, 428,
-//!   429, 431 and 511, `Vary` on `*`, `Cookie`, `Authorization` or `User-Agent`, or on more than
+//!   [`set_cookie`](CacheLayer::set_cookie) says otherwise), statuses 304, 416,
+//!   428, 429, 431 and 511, 206 but as one part of a 200, `Vary` on `*`, `Cookie`, `Authorization` or `User-Agent`, or on more than
 //!   eight fields;
 //! - answers to requests with `Authorization`, unless they say `public`, `s-maxage` or
 //!   `must-revalidate` (RFC 9111 section 3.5), or with `Cookie`, unless they say `public` or

@@ -4,6 +4,7 @@ mod content;
 mod contract;
 mod fills;
 mod grpc;
+mod mixing;
 mod parts;
 mod passing;
 mod ranges;
