@@ -2,6 +2,7 @@
 
 mod content;
 mod contract;
+mod errors;
 mod fills;
 mod grpc;
 mod mixing;
@@ -11,6 +12,7 @@ mod ranges;
 mod reuse;
 mod room;
 mod settings;
+mod stale;
 mod storing;
 mod stress;
 mod support;
