@@ -67,8 +67,8 @@
 //! # What never is
 //!
 //! - `no-store` and `private` answers, answers with `Set-Cookie` (unless
-//!   [`set_cookie`](CacheLayer::set_cookie) says otherwise), statuses 304, 428, 429, 431 and 511, a 206
-//!   of several parts, `Vary` on `*`, `Cookie`, `Authorization` or `User-Agent`, or on more than eight
+//!   [`set_cookie`](CacheLayer::set_cookie) says otherwise), statuses 304, 416, 428, 429, 431 and 511, a
+//!   206 of several parts, `Vary` on `*`, `Cookie`, `Authorization` or `User-Agent`, or on more than eight
 //!   fields, more than 128 `Cache-Groups`;
 //! - answers to requests with `Authorization`, unless they say `public`, `s-maxage` or
 //!   `must-revalidate` (RFC 9111 section 3.5), or with `Cookie`, unless they say `public` or

@@ -103,9 +103,11 @@ impl Reply<'_> {
     }
 
     /// The answer as stored, or the 304 that the client's conditions ask for.
-    pub(crate) fn shared_head<R>(&self, head: &Head, seat: Seat) -> Response<ResponseBody<R>> {
+    pub(crate) fn shared_head<R>(mut self, head: &Head, seat: Seat) -> Response<ResponseBody<R>> {
         let now = Instant::now();
         let response = if self.unmodified(head) {
+            // RFC 9211 section 2.3: left out, it would be taken for that of the answer.
+            self.outcome.fwd_status.get_or_insert(head.status());
             not_modified_response(head, now)
         } else {
             head.response(now, ResponseBody::shared(seat, head.length()))

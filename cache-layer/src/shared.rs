@@ -10,6 +10,7 @@ use crate::request::Facts;
 use crate::rfc9111::groups;
 use crate::rfc9111::invalidation::also_invalidated;
 use crate::rfc9111::no_vary_search::Rule;
+use crate::rfc9111::reuse::{Reuse, reusable};
 use crate::rfc9111::storable::Refusal;
 use crate::rfc9111::vary::Selection;
 use crate::search::{self, Learnt};
@@ -20,6 +21,7 @@ use http::uri::{Authority, Scheme};
 use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use tokio::time::Instant;
 
 /// What one layer's services and handles share.
 pub(crate) struct Shared {
@@ -123,7 +125,16 @@ impl Shared {
                 .unwrap_or_default();
             self.newcomer(Selection::of(&names, request), look.search.clone())
         };
+        let now = Instant::now();
         let stands = |fill: &Fill, headline: &Headline| {
+            // A body may take longer than its answer lives, or than its reader would have it.
+            let fresh = match headline {
+                Headline::Published(head) => {
+                    reusable(&look.wants, head.age(now), head.rules()) == Ok(Reuse::AsItIs)
+                }
+                // Who wants an answer from the origin wants one to his own question.
+                _ => !look.wants.no_cache,
+            };
             let claim = match headline {
                 Headline::Published(head) => head.claim(),
                 _ => Claim {
@@ -132,7 +143,7 @@ impl Shared {
                     groups: &[],
                 },
             };
-            invalidations.stands(claim) && !invalidations.is_softened(claim)
+            fresh && invalidations.stands(claim) && !invalidations.is_softened(claim)
         };
         let fills = &self.pool.fills;
         fills.join_or_lead(key, request, newcomer, stands, look_again)

@@ -260,12 +260,12 @@ fn understood(status: StatusCode) -> bool {
     heuristically_cacheable(status) || matches!(status.as_u16(), 206 | 302 | 303 | 307)
 }
 
-/// Interim answers, partial ones that are not one part, 304, and what RFC 6585 sections 3 to 6
-/// forbid outright.
+/// Interim answers, partial ones that are not one part, 304 and 416, which speak to one request's
+/// conditions or range, and what RFC 6585 sections 3 to 6 forbid outright.
 fn never_stored(status: StatusCode, is_part: bool) -> bool {
     status.as_u16() < 200
         || (status == StatusCode::PARTIAL_CONTENT && !is_part)
-        || matches!(status.as_u16(), 304 | 428 | 429 | 431 | 511)
+        || matches!(status.as_u16(), 304 | 416 | 428 | 429 | 431 | 511)
 }
 
 /// RFC 9110 section 15.1.

@@ -1,9 +1,12 @@
 //! The layer from outside: a scripted origin below, a client above, a clock that stands still.
 
+mod cache_status;
 mod content;
 mod contract;
+mod errors;
 mod fills;
 mod grpc;
+mod mixing;
 mod oracle;
 mod parts;
 mod passing;
@@ -11,6 +14,7 @@ mod ranges;
 mod reuse;
 mod room;
 mod settings;
+mod stale;
 mod storing;
 mod stress;
 mod support;

@@ -252,7 +252,7 @@ async fn conditions_are_answered_from_the_store() {
     let first = ask(&cache, with("\"e\"")).await;
     assert_eq!(
         (first.status, first.text(), first.cache()),
-        (304, "", "fwd=uri-miss; stored")
+        (304, "", "fwd=uri-miss; fwd-status=200; stored")
     );
     settle().await;
     let second = ask(&cache, with("W/\"e\"")).await;
