@@ -41,20 +41,22 @@ pub(crate) fn strip_hop_by_hop(headers: &mut HeaderMap) {
 /// The same for a request that comes in: `TE: trailers` stays, as the gateway carries trailers on,
 /// and what an untrusted peer claims about the client goes.
 pub(crate) fn strip_request(headers: &mut HeaderMap, trusted: bool) {
+    let is_unwanted = |name: &str| is_hop_by_hop(name) || (!trusted && is_forwarding(name));
+    // Most requests have nothing to remove; Connection and TE would be among it.
+    if !headers.keys().any(|name| is_unwanted(name.as_str())) {
+        return;
+    }
     let trailers = headers
         .get_all(TE)
         .iter()
         .any(|line| tokens(line).any(|coding| coding.eq_ignore_ascii_case("trailers")));
-    remove(headers, |name| {
-        is_hop_by_hop(name) || (!trusted && is_forwarding(name))
-    });
+    remove(headers, is_unwanted);
     if trailers {
         headers.insert(TE, HeaderValue::from_static("trailers"));
     }
 }
 
 fn remove(headers: &mut HeaderMap, is_unwanted: impl Fn(&str) -> bool) {
-    // Most requests have nothing to remove: then this neither allocates nor changes anything.
     let mut unwanted: Vec<HeaderName> = headers
         .keys()
         .filter(|name| is_unwanted(name.as_str()))
