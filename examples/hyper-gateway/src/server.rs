@@ -49,7 +49,7 @@ pub(crate) async fn serve<F, A, B>(
 ) -> Infallible
 where
     F: Fn(Request<Incoming>, SocketAddr) -> A + Clone + Send + 'static,
-    A: Future<Output = Response<B>> + Send + 'static,
+    A: Future<Output = Result<Response<B>, Infallible>> + Send + 'static,
     B: Body<Data = Bytes> + Send + 'static,
     B::Error: Into<Box<dyn Error + Send + Sync>>,
 {
@@ -79,8 +79,7 @@ where
                 let spoke = spoke.clone();
                 move |request| {
                     spoke.store(true, Relaxed);
-                    let answered = answer(request, peer);
-                    async move { Ok::<_, Infallible>(answered.await) }
+                    answer(request, peer)
                 }
             });
             let connection = builder.serve_connection(stream, service).into_owned();
