@@ -8,12 +8,19 @@ const MAX_HOST: usize = 255;
 
 /// Reads `host [":" port]` into its normal form; what is not one is refused, not mended.
 pub(super) fn normal(text: &[u8], default_port: u16) -> Result<Cow<'_, [u8]>, Unkeyable> {
-    // Most requests spell it so already. Without a branch for each octet: names are short.
-    let differs = |all, byte: &u8| all | (NAME[usize::from(*byte)] ^ byte);
-    if text.iter().fold(0, differs) == 0
-        && (1..=MAX_HOST).contains(&text.len())
-        && !text.ends_with(b".")
-    {
+    // Most requests spell it so already.
+    let changes = |byte: &u8| NAME[usize::from(*byte)] != *byte;
+    let end = text.iter().position(changes).unwrap_or(text.len());
+    let (name, rest) = text.split_at(end);
+    let is_normal_port = match rest {
+        [] => true,
+        [b':', digits @ ..] => {
+            let port = parse_port(digits).filter(|port| *port != default_port);
+            matches!(digits, [b'1'..=b'9', ..]) && port.is_some()
+        }
+        _ => false,
+    };
+    if is_normal_port && (1..=MAX_HOST).contains(&name.len()) && !name.ends_with(b".") {
         return Ok(Cow::Borrowed(text));
     }
     rewritten(text, default_port)
@@ -22,29 +29,27 @@ pub(super) fn normal(text: &[u8], default_port: u16) -> Result<Cow<'_, [u8]>, Un
 }
 
 fn rewritten(text: &[u8], default_port: u16) -> Option<Vec<u8>> {
-    let end = if text.starts_with(b"[") {
-        text.iter().position(|byte| *byte == b']')? + 1
-    } else {
-        let port = text.iter().position(|byte| *byte == b':');
-        port.unwrap_or(text.len())
+    let end = match text {
+        [b'[', ..] => text.iter().position(|byte| *byte == b']')? + 1,
+        _ => {
+            let colon = text.iter().position(|byte| *byte == b':');
+            colon.unwrap_or(text.len())
+        }
     };
-    let (mut name, rest) = text.split_at(end);
-    if let [shorter @ .., b'.'] = name {
-        // A dot at the end names the same host; a dot alone names none.
-        name = shorter;
-    }
+    let (name, rest) = text.split_at(end);
+    // A dot at the end names the same host; a dot alone names none.
+    let name = name.strip_suffix(b".").unwrap_or(name);
     if name.is_empty() || name.len() > MAX_HOST || !(is_literal(name) || is_name(name)) {
         return None;
     }
     let mut host = name.to_ascii_lowercase();
     match rest {
         [] | [b':'] => {}
-        [b':', port @ ..] => {
-            let port = parse_port(port)?;
+        [b':', digits @ ..] => {
+            let port = parse_port(digits)?;
             if port != default_port {
                 // A colon outside of brackets is in no name, so no name can end like a port.
-                host.push(b':');
-                host.extend(port.to_be_bytes());
+                host.extend_from_slice(format!(":{port}").as_bytes());
             }
         }
         _ => return None,

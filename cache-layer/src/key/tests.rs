@@ -33,6 +33,9 @@ fn spellings_of_one_target_share_a_key() {
         same.iter().all(|key| key.is_ok() && *key == same[0]),
         "{same:?}"
     );
+    let with_port = ["A:8080", "a.:08080", "a:00008080"].map(|host| key("/", &[("host", host)]));
+    let plain = key("/", &[("host", "a:8080")]);
+    assert!(plain.is_ok() && with_port.iter().all(|key| *key == plain));
 }
 
 #[test]

@@ -41,20 +41,22 @@ pub(crate) fn strip_hop_by_hop(headers: &mut HeaderMap) {
 /// The same for a request that comes in: `TE: trailers` stays, as the gateway carries trailers on,
 /// and what an untrusted peer claims about the client goes.
 pub(crate) fn strip_request(headers: &mut HeaderMap, trusted: bool) {
+    let is_unwanted = |name: &str| is_hop_by_hop(name) || (!trusted && is_forwarding(name));
+    // Most requests have nothing to remove; Connection and TE would be among it.
+    if !headers.keys().any(|name| is_unwanted(name.as_str())) {
+        return;
+    }
     let trailers = headers
         .get_all(TE)
         .iter()
         .any(|line| tokens(line).any(|coding| coding.eq_ignore_ascii_case("trailers")));
-    remove(headers, |name| {
-        is_hop_by_hop(name) || (!trusted && is_forwarding(name))
-    });
+    remove(headers, is_unwanted);
     if trailers {
         headers.insert(TE, HeaderValue::from_static("trailers"));
     }
 }
 
 fn remove(headers: &mut HeaderMap, is_unwanted: impl Fn(&str) -> bool) {
-    // Most requests have nothing to remove: then this neither allocates nor changes anything.
     let mut unwanted: Vec<HeaderName> = headers
         .keys()
         .filter(|name| is_unwanted(name.as_str()))
@@ -112,6 +114,10 @@ pub(crate) fn describe_client(headers: &mut HeaderMap, peer: SocketAddr) {
         };
         append(headers, FORWARDED, &node);
     }
+}
+
+/// Tells the upstream which target was asked for, where nobody trusted has said so before.
+pub(crate) fn describe_target(headers: &mut HeaderMap) {
     if !headers.contains_key(X_FORWARDED_PROTO) {
         headers.insert(X_FORWARDED_PROTO, HeaderValue::from_static("http"));
     }
@@ -152,7 +158,8 @@ mod tests {
     use http::header::{HeaderMap, HeaderName, HeaderValue};
 
     use super::{
-        append_via, describe_client, passes, prepare_connection, strip_hop_by_hop, strip_request,
+        append_via, describe_client, describe_target, passes, prepare_connection, strip_hop_by_hop,
+        strip_request,
     };
 
     fn fields(lines: &[(&str, &str)]) -> HeaderMap {
@@ -218,6 +225,7 @@ mod tests {
         let mut headers = fields(&claims);
         strip_request(&mut headers, false);
         describe_client(&mut headers, "127.0.0.9:1".parse().unwrap());
+        describe_target(&mut headers);
         assert_eq!(
             headers,
             fields(&[
@@ -231,6 +239,7 @@ mod tests {
         let mut headers = fields(&claims);
         strip_request(&mut headers, true);
         describe_client(&mut headers, "[::2]:1".parse().unwrap());
+        describe_target(&mut headers);
         assert_eq!(
             headers,
             fields(&[

@@ -7,6 +7,7 @@ mod admin;
 mod answer;
 mod body;
 mod edge;
+mod failure;
 mod fields;
 mod flags;
 mod interim;
@@ -15,16 +16,19 @@ mod server;
 mod stack;
 mod upstream;
 
+use std::future::ready;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use http::HeaderValue;
-use http_body_util::Either;
 use hyper_util::server::graceful::GracefulShutdown;
 use tokio::net::TcpListener;
 use tower::ServiceExt;
+
+use failure::Explained;
+use optional::OptionalFuture;
 
 pub use flags::{CacheFlags, Flags, Refusal};
 
@@ -90,29 +94,25 @@ impl Gateway {
         let public = server::serve(self.public, &graceful, move |mut request, peer| {
             let ip = peer.address.ip();
             let trusted = trusted.iter().any(|network| network.contains(&ip));
-            let admitted = edge::admit(&mut request, trusted, &default_host);
-            if limited {
-                // Where they look for the client.
-                request.extensions_mut().insert(peer.address);
-            }
-            request.extensions_mut().insert(peer);
-            let stack = stack.clone();
-            async move {
-                match admitted {
-                    Ok(()) => match stack.oneshot(request).await {
-                        Ok(answer) => answer.map(Either::Left),
-                        Err(never) => match never {},
-                    },
-                    Err(refusal) => refusal.answer().map(Either::Right),
+            // No async block: it would hold the request and the stack's future side by side, and
+            // hyper moves it about.
+            match edge::admit(&mut request, trusted, &default_host) {
+                Ok(()) => {
+                    if limited {
+                        // Where they look for the client.
+                        request.extensions_mut().insert(peer.address);
+                    }
+                    request.extensions_mut().insert(peer);
+                    OptionalFuture::On(Explained(stack.clone().oneshot(request)))
                 }
+                Err(refusal) => OptionalFuture::Off(ready(Ok(refusal.answer()))),
             }
         });
         let admin = async {
             match self.admin {
                 Some(listener) => {
                     server::serve(listener, &graceful, move |request, _| {
-                        let answer = admin::answer(&handles, &request);
-                        async move { answer }
+                        ready(Ok(admin::answer(&handles, &request)))
                     })
                     .await
                 }

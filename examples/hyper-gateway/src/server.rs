@@ -59,7 +59,7 @@ pub(crate) async fn serve<F, A, B>(
 ) -> Infallible
 where
     F: Fn(Request<Incoming>, Peer) -> A + Clone + Send + 'static,
-    A: Future<Output = Response<B>> + Send + 'static,
+    A: Future<Output = Result<Response<B>, Infallible>> + Send + 'static,
     B: Body<Data = Bytes> + Send + 'static,
     B::Error: Into<Box<dyn Error + Send + Sync>>,
 {
@@ -95,8 +95,7 @@ where
                         address,
                         exchange: exchange.clone(),
                     };
-                    let answered = Held::new(answer(request, peer), exchange);
-                    async move { Ok::<_, Infallible>(answered.await) }
+                    Held::new(answer(request, peer), exchange)
                 }
             });
             let connection = builder.serve_connection(stream, service).into_owned();

@@ -1,8 +1,6 @@
 //! The layers around the upstream, as the flags have them. From the outside in: what is refused
 //! for want of memory costs no quota, and what is refused by quota or concurrency reads no cache.
 
-use std::convert::Infallible;
-
 use bytes::Bytes;
 use cache_layer::{CacheHandle, CacheLayer};
 use http::{Request, Response};
@@ -15,6 +13,7 @@ use ratelimit_layer::{
 use tower::Service;
 
 use crate::body::BoxError;
+use crate::failure::Failure;
 use crate::flags::Flags;
 use crate::optional::optional;
 use crate::upstream::Upstream;
@@ -36,7 +35,7 @@ pub(crate) fn stack(
     impl Service<
         Request<Incoming>,
         Response = Response<impl Body<Data = Bytes, Error = BoxError> + Send + 'static>,
-        Error = Infallible,
+        Error = Failure,
         Future: Send + 'static,
     > + Clone
     + Send

@@ -1,6 +1,5 @@
 //! The service below all layers: passes a request to the upstream and its answer back.
 
-use std::convert::Infallible;
 use std::error::Error;
 use std::io;
 use std::pin::{Pin, pin};
@@ -14,7 +13,7 @@ use http::uri::{Authority, Scheme};
 use http::{Request, Response, StatusCode, Uri, Version, request};
 use http_body::Body;
 use http_body_util::combinators::UnsyncBoxBody;
-use http_body_util::{BodyExt, Either, Empty, Full};
+use http_body_util::{BodyExt, Either, Empty};
 use hyper::body::Incoming;
 use hyper_util::client::legacy::connect::{HttpConnector, HttpInfo};
 use hyper_util::client::legacy::{self, Client};
@@ -22,8 +21,8 @@ use hyper_util::rt::{TokioExecutor, TokioTimer};
 use tokio::time::{Instant, timeout_at};
 use tower::Service;
 
-use crate::answer::problem;
 use crate::body::{BoxError, IdleTimeout, Progress, Upload, Waiting};
+use crate::failure::Failure;
 use crate::fields;
 use crate::server::Peer;
 
@@ -40,8 +39,8 @@ const MOST_PASSES: usize = 8;
 /// above wrap it in types that depend on which of them are on.
 type Sent = Either<Empty<Bytes>, UnsyncBoxBody<Bytes, BoxError>>;
 
-/// What comes back: the upstream's body, or the gateway's own answer.
-pub(crate) type Received = Either<IdleTimeout<Incoming>, Full<Bytes>>;
+/// What comes back.
+pub(crate) type Received = IdleTimeout<Incoming>;
 
 /// Passes requests to one upstream; see [`Upstream::new`].
 #[derive(Clone, Debug)]
@@ -62,20 +61,6 @@ struct Counters {
     unreachable: AtomicU64,
     timed_out: AtomicU64,
     broken: AtomicU64,
-}
-
-/// Why there is no answer from the upstream.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Failure {
-    Unreachable,
-    TimedOut,
-    /// The connection ended before the answer began.
-    Lost,
-    /// What came is no answer.
-    Broken,
-    Circle,
-    ClientStalled,
-    ClientBroke,
 }
 
 impl Upstream {
@@ -117,11 +102,12 @@ where
     B::Error: Into<BoxError>,
 {
     type Response = Response<Received>;
-    type Error = Infallible;
+    // A failure stays one: the cache above may have something to put in its place.
+    type Error = Failure;
     // One box per request that really travels.
-    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Infallible>> + Send>>;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Failure>> + Send>>;
 
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Failure>> {
         Poll::Ready(Ok(()))
     }
 
@@ -129,7 +115,7 @@ where
         let shared = self.0.clone();
         Box::pin(async move {
             let answer = shared.forward(request).await;
-            Ok(answer.unwrap_or_else(|failure| shared.explain(failure).map(Either::Right)))
+            answer.inspect_err(|failure| shared.count(*failure))
         })
     }
 }
@@ -150,9 +136,11 @@ impl Shared {
             return Err(Failure::Circle);
         }
         fields::append_via(&mut parts.headers, parts.version);
+        // The cache asks on behalf of nobody in particular, but about the same target.
         if let Some(address) = address {
             fields::describe_client(&mut parts.headers, address);
         }
+        fields::describe_target(&mut parts.headers);
         fields::prepare_connection(&mut parts.headers);
         parts.version = Version::HTTP_11;
         parts.uri = self.target(&parts.uri);
@@ -179,7 +167,7 @@ impl Shared {
         parts.extensions.remove::<HttpInfo>();
         Ok(Response::from_parts(
             parts,
-            Either::Left(IdleTimeout::new(body, self.timeout)),
+            IdleTimeout::new(body, self.timeout),
         ))
     }
 
@@ -230,50 +218,14 @@ impl Shared {
         }
     }
 
-    /// The answer that tells a client of `failure`.
-    fn explain(&self, failure: Failure) -> Response<Full<Bytes>> {
-        let Counters {
-            unreachable,
-            timed_out,
-            broken,
-            ..
-        } = &self.counters;
-        let (counter, status, detail) = match failure {
-            Failure::Unreachable => (
-                Some(unreachable),
-                StatusCode::BAD_GATEWAY,
-                "The upstream server cannot be reached.",
-            ),
-            Failure::TimedOut => (
-                Some(timed_out),
-                StatusCode::GATEWAY_TIMEOUT,
-                "The upstream server did not answer in time.",
-            ),
-            Failure::Lost | Failure::Broken => (
-                Some(broken),
-                StatusCode::BAD_GATEWAY,
-                "The upstream server gave no valid answer.",
-            ),
-            Failure::Circle => (
-                None,
-                StatusCode::LOOP_DETECTED,
-                "The request came back to this gateway.",
-            ),
-            Failure::ClientStalled => (
-                None,
-                StatusCode::REQUEST_TIMEOUT,
-                "The request's body stopped arriving.",
-            ),
-            Failure::ClientBroke => (
-                None,
-                StatusCode::BAD_REQUEST,
-                "The request's body ended before its length.",
-            ),
+    fn count(&self, failure: Failure) {
+        let counter = match failure {
+            Failure::Unreachable => &self.counters.unreachable,
+            Failure::TimedOut => &self.counters.timed_out,
+            Failure::Lost | Failure::Broken => &self.counters.broken,
+            Failure::Circle | Failure::ClientStalled | Failure::ClientBroke => return,
         };
-        if let Some(counter) = counter {
-            counter.fetch_add(1, Relaxed);
-        }
-        problem(status, detail)
+        counter.fetch_add(1, Relaxed);
     }
 }
 
