@@ -3,6 +3,7 @@
 use crate::body::{RequestBody, ResponseBody};
 use crate::cache_status::{Details, Outcome};
 use crate::fill::{Answer, Arrival, Lifetimes};
+use crate::rfc9111::directives::RequestDirectives;
 use crate::rfc9111::invalidation::resolve;
 use crate::rfc9111::reuse::Forward;
 use crate::rfc9111::storable::Asked;
@@ -89,7 +90,7 @@ impl<S> Post<S> {
                     shared: &shared,
                     lead: &lead,
                     asked: Asked {
-                        no_store: false,
+                        no_store: RequestDirectives::parse(&fields).no_store,
                         authorization: fields.contains_key(header::AUTHORIZATION),
                         cookie: fields.contains_key(header::COOKIE),
                     },

@@ -3,12 +3,14 @@
 mod cache_status;
 mod content;
 mod contract;
+mod control;
 mod errors;
 mod fills;
 mod grpc;
 mod mixing;
 mod parts;
 mod passing;
+mod post;
 mod ranges;
 mod reuse;
 mod room;
