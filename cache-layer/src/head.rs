@@ -3,7 +3,6 @@
 use crate::fill::{Lifetimes, Question, Received, Verdict, judge};
 use crate::key::Key;
 use crate::look::Look;
-use crate::policy::CachePolicy;
 use crate::rfc9111::storable::Asked;
 use crate::rfc9111::validation;
 use crate::shared::Shared;
@@ -68,7 +67,7 @@ impl HeadSent {
         let received = Received {
             status: head.status(),
             headers: &fields,
-            policy: extensions.get::<CachePolicy>(),
+            policy: extensions.get().or(head.policy()),
             known: self.stored.whole().map(|body| body.len() as u64),
             part: None,
             at,

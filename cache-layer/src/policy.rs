@@ -83,6 +83,12 @@ impl CachePolicy {
         self
     }
 
+    /// Heap bytes of a copy, and its own.
+    pub(crate) fn bytes(&self) -> usize {
+        let tags = self.tags.iter().map(|tag| size_of_val(tag) + tag.len());
+        size_of::<Self>() + tags.sum::<usize>()
+    }
+
     /// It is for everybody, although the request has credentials (`Authorization`, `Cookie`): as the
     /// directive `public`.
     pub fn public(mut self) -> Self {

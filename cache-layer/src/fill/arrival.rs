@@ -94,7 +94,7 @@ impl Arrival<'_> {
         let fields = stored.head.fields(&shared.settings.status_field);
         let fields = validation::update(fields, response.headers());
         let length = stored.whole().map(|body| body.len() as u64);
-        let policy = response.extensions().get::<CachePolicy>();
+        let policy = response.extensions().get().or(stored.head.policy());
         let answer = match self.judge(stored.head.status(), &fields, policy, length, None) {
             Ok((Verdict { head, shareable }, key)) => {
                 let renewed = Arc::new(Stored::new(
@@ -146,7 +146,7 @@ impl Arrival<'_> {
         let fields = stored.head.fields(&shared.settings.status_field);
         let mut fields = validation::update(fields, &brought);
         fields.remove(header::CONTENT_LENGTH);
-        let policy = response.extensions().get::<CachePolicy>();
+        let policy = response.extensions().get().or(stored.head.policy());
         let part = shape.part;
         let verdict = self.judge(StatusCode::OK, &fields, policy, shape.length, None);
         let to_store = match verdict {

@@ -149,6 +149,7 @@ pub(crate) fn judge(
         number: question.number,
         target: Place::of(question.key.uri_digest()),
         groups,
+        policy: received.policy.cloned().map(Box::new),
     };
     let head = Head::new(status, stored, &shared.settings.status_field, terms);
     Ok(Verdict {

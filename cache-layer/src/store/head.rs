@@ -2,6 +2,7 @@
 
 use super::invalidation::{Claim, GroupPlaces, Place};
 use crate::cache_status::StatusField;
+use crate::policy::CachePolicy;
 use crate::rfc9111::reuse::Rules;
 use crate::rfc9111::storable::{Asked, Sharing};
 use crate::rfc9111::validation::{self, has_validator};
@@ -36,6 +37,8 @@ pub(crate) struct Terms {
     pub(crate) number: u64,
     pub(crate) target: Place,
     pub(crate) groups: GroupPlaces,
+    /// What its handler said: it stays, as fields do, where a 304 brings nothing new.
+    pub(crate) policy: Option<Box<CachePolicy>>,
 }
 
 /// How many fields [`Head::new`] adds to the ones it is given, at most.
@@ -84,6 +87,10 @@ impl Head {
 
     pub(crate) fn length(&self) -> Option<u64> {
         self.terms.length
+    }
+
+    pub(crate) fn policy(&self) -> Option<&CachePolicy> {
+        self.terms.policy.as_deref()
     }
 
     pub(super) fn set_length(&mut self, length: u64) {
@@ -164,7 +171,11 @@ impl Head {
                 0
             }
         };
-        header_map_bytes(&self.headers) + self.terms.selection.bytes() + spilled(&self.terms.groups)
+        let policy = self.policy().map_or(0, CachePolicy::bytes);
+        header_map_bytes(&self.headers)
+            + self.terms.selection.bytes()
+            + spilled(&self.terms.groups)
+            + policy
     }
 }
 

@@ -96,6 +96,15 @@ fn settings_that_cannot_work_say_so() {
         .default_ttl(Duration::MAX)
         .collapse_wait(Duration::MAX);
     assert!(message(|| drop(layer().fill_timeout(Duration::ZERO))).contains("fill_timeout is 0"));
+    for name in ["", "caf\u{e9}", "line\n", &"x".repeat(65)] {
+        let name = name.to_owned();
+        let refused = std::panic::catch_unwind(|| drop(layer().cache_name(&name)));
+        assert!(refused.is_err(), "{name:?}");
+    }
+    let minute = Duration::from_secs(60);
+    let relative = std::panic::catch_unwind(|| drop(layer().grpc_method("a.B/C", minute)));
+    assert!(relative.is_err());
+    assert!(message(|| drop(layer().grpc_method("/a.B/C", Duration::ZERO))).contains("is 0 s"));
     let late = || {
         let layer = layer();
         let _handle = layer.handle();
