@@ -129,14 +129,7 @@ impl fmt::Display for Key {
         let ([_, scheme, host], target) = (self.origin(), self.target());
         let scheme = if scheme.is_empty() { b"http" } else { scheme };
         write!(f, "{}://", scheme.escape_ascii())?;
-        match host {
-            // A port, in two octets; there is no other colon but in brackets.
-            [name @ .., b':', high, low] if !name.is_empty() && !host.ends_with(b"]") => {
-                let port = u16::from_be_bytes([*high, *low]);
-                write!(f, "{}:{port}", name.escape_ascii())?;
-            }
-            name => write!(f, "{}", name.escape_ascii())?,
-        }
+        write!(f, "{}", host.escape_ascii())?;
         write!(f, "{}", target.path.escape_ascii())?;
         if let Some(query) = target.query {
             write!(f, "?{}", query.escape_ascii())?;
