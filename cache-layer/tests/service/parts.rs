@@ -274,41 +274,6 @@ async fn without_one_strong_validator_nothing_is_put_together() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_no_part_that_was_asked_for_is_not_stored() {
-    const MULTIPART: (&str, &str) = ("content-type", "multipart/byteranges; boundary=x");
-    for (asked, fields) in [
-        (Some("bytes=0-1,5-6"), &[FRESH, TAG, MULTIPART][..]),
-        (Some("bytes=0-1"), &[FRESH, TAG]),
-        (
-            Some("bytes=0-1"),
-            &[FRESH, TAG, ("content-range", "bytes */10")],
-        ),
-        (
-            Some("bytes=0-1"),
-            &[FRESH, TAG, ("content-range", "bytes 1-0/10")],
-        ),
-        (
-            Some("bytes=0-1"),
-            &[FRESH, TAG, ("content-range", "lines 0-1/10")],
-        ),
-        (None, &[FRESH, TAG, ("content-range", "bytes 0-1/10")]),
-    ] {
-        let origin = Origin::new(move |_, _| status(206, fields, "01"));
-        let (cache, handle) = cached(&origin);
-        let asked = || asked.map_or_else(|| get("http://a/x"), ranged);
-        for _ in 0..2 {
-            let seen = ask(&cache, asked()).await;
-            assert_eq!(
-                (seen.status, seen.text(), seen.cache()),
-                (206, "01", "fwd=uri-miss"),
-                "{fields:?}"
-            );
-        }
-        assert_eq!(handle.stats().entries, 0);
-    }
-}
-
-#[tokio::test(start_paused = true)]
 async fn parts_together_are_no_longer_than_an_entry_may_be() {
     let origin = honest(&[FRESH, TAG]);
     let cache = layer().max_entry_bytes(6).layer(origin);

@@ -248,3 +248,43 @@ async fn a_part_may_stand_in_for_an_error() {
         (Some("15"), "fwd=stale; fwd-status=502")
     );
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_is_no_part_that_was_asked_for_is_not_stored() {
+    const TAG: (&str, &str) = STRONG[1];
+    const MULTIPART: (&str, &str) = ("content-type", "multipart/byteranges; boundary=x");
+    for (asked, fields) in [
+        (Some("bytes=0-1,5-6"), &[FRESH, TAG, MULTIPART][..]),
+        (Some("bytes=0-1"), &[FRESH, TAG]),
+        (
+            Some("bytes=0-1"),
+            &[FRESH, TAG, ("content-range", "bytes */10")],
+        ),
+        (
+            Some("bytes=0-1"),
+            &[FRESH, TAG, ("content-range", "bytes 1-0/10")],
+        ),
+        (
+            Some("bytes=0-1"),
+            &[FRESH, TAG, ("content-range", "lines 0-1/10")],
+        ),
+        (None, &[FRESH, TAG, ("content-range", "bytes 0-1/10")]),
+    ] {
+        let origin = Origin::new(move |_, _| {
+            let mut response = answer(fields, "01");
+            *response.status_mut() = StatusCode::PARTIAL_CONTENT;
+            response
+        });
+        let (cache, handle) = cached(&origin);
+        let asked = || asked.map_or_else(|| get("http://a/x"), |range| ranged(&[("range", range)]));
+        for _ in 0..2 {
+            let seen = ask(&cache, asked()).await;
+            assert_eq!(
+                (seen.status, seen.text(), seen.cache()),
+                (206, "01", "fwd=uri-miss"),
+                "{fields:?}"
+            );
+        }
+        assert_eq!(handle.stats().entries, 0);
+    }
+}
