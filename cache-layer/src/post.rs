@@ -6,7 +6,7 @@ use crate::fill::{Answer, Arrival, Lifetimes};
 use crate::rfc9111::directives::RequestDirectives;
 use crate::rfc9111::invalidation::resolve;
 use crate::rfc9111::reuse::Forward;
-use crate::rfc9111::storable::Asked;
+use crate::rfc9111::storable::{Asked, Cookies};
 use crate::rfc9111::vary::Selection;
 use crate::search;
 use crate::service::Cache;
@@ -92,7 +92,8 @@ impl<S> Post<S> {
                     asked: Asked {
                         no_store: RequestDirectives::parse(&fields).no_store,
                         authorization: fields.contains_key(header::AUTHORIZATION),
-                        cookie: fields.contains_key(header::COOKIE),
+                        cookie: fields.contains_key(header::COOKIE)
+                            && shared.settings.cookies == Cookies::Mind,
                     },
                     fields: &fields,
                     lifetimes: Lifetimes::Stated,

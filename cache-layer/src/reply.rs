@@ -63,11 +63,11 @@ impl Reply<'_> {
                 field.append(response.headers_mut(), self.outcome, &Details::default());
                 response
             }
-            Answer::Confirmed(stored, cookies) => {
+            Answer::Confirmed(stored, own) => {
                 self.outcome.fwd_status = Some(StatusCode::NOT_MODIFIED);
                 let mut response = self.stored(&stored);
-                for cookie in cookies {
-                    response.headers_mut().append(header::SET_COOKIE, cookie);
+                for (name, value) in &own {
+                    response.headers_mut().append(name, value.clone());
                 }
                 response
             }

@@ -6,6 +6,7 @@ use super::table::Lead;
 use super::task::{Answer, Leader};
 use crate::key::Key;
 use crate::policy::CachePolicy;
+use crate::rfc9111::fields;
 use crate::rfc9111::range::ContentRange;
 use crate::rfc9111::storable::{Asked, Refusal};
 use crate::rfc9111::validation;
@@ -107,18 +108,14 @@ impl Arrival<'_> {
                 // what it was for its own.
                 let selected = stored.head.selection().matches_exactly(self.fields);
                 shared.put(&key, Arc::clone(&renewed), selected.then_some(stored));
-                let mut cookies = Vec::new();
-                if !head.headers().contains_key(header::SET_COOKIE) {
-                    let own = response.headers().get_all(header::SET_COOKIE);
-                    cookies.extend(own.iter().cloned());
-                }
+                let own = not_stored(response.headers(), head.headers());
                 if shareable {
                     show(lead, &renewed);
                 } else {
                     self.publish(&head, false, None);
                 }
                 shared.counters.validated.count();
-                Answer::Confirmed(renewed, cookies)
+                Answer::Confirmed(renewed, own)
             }
             Err(_refusal) => {
                 shared.invalidate(&lead.fill.key, Purge::Hard);
@@ -182,6 +179,10 @@ impl Arrival<'_> {
             Some(search) => self.shared.place(&fill.key, search, status, headers),
             None => (fill.key.clone(), true),
         };
+        if key != fill.key && self.shared.pool.invalidations.now() != fill.number {
+            // What was invalidated meanwhile may be the same by a rule that was not known then.
+            return Err(Refusal::Invalidated);
+        }
         let question = Question {
             key: &key,
             number: fill.number,
@@ -222,6 +223,16 @@ impl Arrival<'_> {
             fill.release();
         }
     }
+}
+
+/// What a 304 says to its own client alone: the fields that are kept out of the store.
+fn not_stored(said: &HeaderMap, stored: &HeaderMap) -> HeaderMap {
+    let mut own = fields::stored_fields(said, 0, &[]);
+    for name in stored.keys() {
+        own.remove(name);
+    }
+    own.remove(header::CONTENT_LENGTH);
+    own
 }
 
 /// Shows what is stored as if it had come just now.

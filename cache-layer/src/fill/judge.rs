@@ -114,6 +114,9 @@ pub(crate) fn judge(
         mut fresh,
     } = storable::storable(question.asked, &answered, policy)?;
     if own_lifetime {
+        if matches!(question.lifetimes, Lifetimes::Stated) {
+            return Err(Refusal::NotFresh);
+        }
         let draw = shared.pool.draw(question.key);
         rules.lifetime = freshness::jittered(rules.lifetime, shared.settings.ttl_jitter, draw);
         fresh &= rules.lifetime > initial_age;

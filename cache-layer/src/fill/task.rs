@@ -12,7 +12,7 @@ use crate::rfc9111::storable::Asked;
 use crate::shared::Shared;
 use crate::store::{Head, Stored};
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, request, response};
+use http::{HeaderMap, Request, Response, StatusCode, request, response};
 use http_body::Body;
 use std::sync::Arc;
 use tokio::sync::oneshot;
@@ -39,9 +39,9 @@ pub(crate) struct Job<S> {
 pub(crate) enum Answer<R> {
     /// Its own head as the origin sent it; the body is read from its seat.
     Shared(response::Parts, Arc<Head>),
-    /// What was stored still holds, under a new head. The cookies of the 304 are the leader's alone
-    /// where they are not stored.
-    Confirmed(Arc<Stored>, Vec<HeaderValue>),
+    /// What was stored still holds, under a new head. The fields that a 304 says to its own client
+    /// alone, such as cookies, are the leader's.
+    Confirmed(Arc<Stored>, HeaderMap),
     /// What was stored still holds, but may not be kept or shared any more.
     ConfirmedOnce(HeaderMap, Arc<Stored>),
     /// What was missing has come; the body, or this part of it, is read from its seat.

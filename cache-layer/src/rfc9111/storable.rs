@@ -138,6 +138,8 @@ pub(crate) enum Refusal {
     NotFresh,
     /// A body or a header block over the limit.
     TooLarge,
+    /// Something was invalidated meanwhile, this perhaps.
+    Invalidated,
     /// More groups or tags than can be kept.
     Groups,
     /// A `Content-Length` that is not one number.
