@@ -14,7 +14,7 @@ use super::stored::Stored;
 use crate::key::Key;
 use moka::policy::EvictionPolicy;
 use std::hash::{BuildHasher, Hasher};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 /// Whom a full cache parts with.
@@ -99,8 +99,7 @@ impl MemoryStore {
         stands: impl Fn(&Head) -> bool,
     ) -> bool {
         let now = stored.head.received();
-        let turn = &self.writers[key.digest() as usize % self.writers.len()];
-        let _turn = turn.lock().unwrap_or_else(PoisonError::into_inner);
+        let _turn = self.turn(key.digest());
         let mut variants = self.get_again(key).map_or_else(Variants::new, |old| {
             let worth = |other: &&Arc<Stored>| {
                 let renewed = renews.is_some_and(|renewed| Arc::ptr_eq(renewed, other));
@@ -173,7 +172,13 @@ impl MemoryStore {
             if removed >= bytes {
                 break;
             }
-            if *digest != BALLAST && dead(&resource) {
+            if *digest == BALLAST || !dead(&resource) {
+                continue;
+            }
+            let _turn = self.turn(*digest);
+            // A writer may have put another one in its place meanwhile.
+            let still = self.cache.get(&*digest);
+            if still.is_some_and(|still| Arc::ptr_eq(&still, &resource)) {
                 removed += resource.weight();
                 self.cache.invalidate(&*digest);
                 drop(resource);
@@ -213,16 +218,21 @@ impl MemoryStore {
         evicted.saturating_mul(self.unit)
     }
 
-    /// Waits, a few milliseconds at most, until the ledger is down to `goal`: a thread that was put
+    /// Waits, some 20 milliseconds at most, until the ledger is down to `goal`: a thread that was put
     /// to sleep in mid-read holds up the garbage of all.
     pub(crate) fn wait_for_garbage(&self, goal: u64) {
-        for _ in 0..50 {
+        for _ in 0..200 {
             if self.ledger.bytes() <= goal {
                 break;
             }
             std::thread::sleep(Duration::from_micros(100));
             drop_garbage(EPOCHS);
         }
+    }
+
+    fn turn(&self, digest: u128) -> MutexGuard<'_, ()> {
+        let turn = &self.writers[digest as usize % self.writers.len()];
+        turn.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn set_ballast(&self, units: u64) {
