@@ -132,7 +132,8 @@ enum Kind<B> {
     Own(#[pin] B),
     Whole {
         data: Bytes,
-        trailers: Option<HeaderMap>,
+        /// Boxed: hits move this about, and seldom have any.
+        trailers: Option<Box<HeaderMap>>,
     },
     Shared {
         seat: Seat,
@@ -146,6 +147,7 @@ impl<B> ResponseBody<B> {
     }
 
     pub(crate) fn whole(data: Bytes, trailers: Option<HeaderMap>) -> Self {
+        let trailers = trailers.map(Box::new);
         Self(Kind::Whole { data, trailers })
     }
 
@@ -175,7 +177,7 @@ where
             KindProjected::Whole { data, trailers } => Poll::Ready(if data.is_empty() {
                 trailers
                     .take()
-                    .map(|trailers| Ok(Frame::trailers(trailers)))
+                    .map(|trailers| Ok(Frame::trailers(*trailers)))
             } else {
                 Some(Ok(Frame::data(std::mem::take(data))))
             }),

@@ -22,7 +22,6 @@ use std::task::{Context, Poll, ready};
 #[must_use = "futures do nothing unless polled"]
 pub struct ResponseFuture<F, R, E>(#[pin] Kind<F, R, E>);
 
-#[expect(clippy::large_enum_variant, reason = "boxing hits would allocate")]
 #[pin_project(project = KindProjected)]
 enum Kind<F, R, E> {
     Ready(Option<Response<ResponseBody<R>>>),

@@ -76,13 +76,12 @@ impl<S> Keyed<S> {
         match look.up(&shared, &parts.headers) {
             Ok(found) => {
                 shared.counters.hits.count();
-                if let Some(stored) = found.refresh {
+                if found.is_stale() {
                     shared.counters.stale.count();
-                    refresh(
-                        &shared, &service, &parts, content, &look, &stored, lifetimes,
-                    );
+                    let stored = found.stored();
+                    refresh(&shared, &service, &parts, content, &look, stored, lifetimes);
                 }
-                Ok(found.response)
+                Ok(look.answer(&shared, &found, &parts.headers))
             }
             Err(_) if look.wants.only_if_cached => {
                 shared.counters.unsatisfied.count();

@@ -13,6 +13,7 @@ use crate::rfc9111::storable::Asked;
 use crate::rfc9111::strong::{if_range_holds, strong_validator};
 use crate::rfc9111::validation::has_validator;
 use crate::search;
+use crate::service::unsatisfied;
 use crate::shared::Shared;
 use crate::store::{Content, Head, Resource, Stored};
 use bytes::Bytes;
@@ -34,28 +35,46 @@ pub(crate) struct Look {
     pub(crate) head_only: bool,
 }
 
-/// What the store has for a request.
-pub(crate) struct Found<R> {
-    pub(crate) response: Response<ResponseBody<R>>,
-    /// It is stale: to be fetched anew in the background.
-    pub(crate) refresh: Option<Arc<Stored>>,
+/// A stored answer that may be used without asking the origin.
+pub(crate) struct Found {
+    resource: Arc<Resource>,
+    place: usize,
+    now: Instant,
+    reuse: Reuse,
+}
+
+impl Found {
+    pub(crate) fn stored(&self) -> &Arc<Stored> {
+        &self.resource.variants()[self.place]
+    }
+
+    /// To be fetched anew in the background.
+    pub(crate) fn is_stale(&self) -> bool {
+        self.reuse == Reuse::WhileRevalidating
+    }
 }
 
 impl Look {
-    pub(crate) fn up<R>(&self, shared: &Shared, request: &HeaderMap) -> Result<Found<R>, Forward> {
+    /// The stored answer, if it may be used without asking the origin; else why not.
+    pub(crate) fn up(&self, shared: &Shared, request: &HeaderMap) -> Result<Found, Forward> {
         let resource = shared.pool.store.get(&self.key).ok_or(Forward::UriMiss)?;
-        self.answer(shared, &resource, request, Instant::now())
+        self.judge(shared, resource, request)
     }
 
-    /// The stored answer, if it may be used without asking the origin; else why not.
-    pub(crate) fn answer<R>(
+    /// As [`up`](Self::up), for second looks.
+    pub(crate) fn up_again(&self, shared: &Shared, request: &HeaderMap) -> Option<Found> {
+        let resource = shared.pool.store.get_again(&self.key)?;
+        self.judge(shared, resource, request).ok()
+    }
+
+    fn judge(
         &self,
         shared: &Shared,
-        resource: &Resource,
+        resource: Arc<Resource>,
         request: &HeaderMap,
-        now: Instant,
-    ) -> Result<Found<R>, Forward> {
-        let stored = resource.select(request).ok_or(Forward::VaryMiss)?;
+    ) -> Result<Found, Forward> {
+        let place = resource.select(request).ok_or(Forward::VaryMiss)?;
+        let stored = &resource.variants()[place];
         let head = &stored.head;
         let invalidations = &shared.pool.invalidations;
         if !invalidations.stands(head.claim()) {
@@ -64,6 +83,7 @@ impl Look {
         if !head.allows(self.asked) {
             return Err(Forward::Request);
         }
+        let now = Instant::now();
         let age = head.age(now);
         let reuse = if invalidations.is_softened(head.claim()) {
             // Stale from the moment of the purge on, whatever it said.
@@ -76,14 +96,40 @@ impl Look {
         } else {
             reusable(&self.wants, age, head.rules())?
         };
-        let mut response = self.respond(stored, request, now).ok_or(Forward::Partial)?;
+        if stored.whole().is_none() && self.respond::<()>(stored, request, now).is_none() {
+            return Err(Forward::Partial);
+        }
+        Ok(Found {
+            resource,
+            place,
+            now,
+            reuse,
+        })
+    }
+
+    /// The answer, as it goes out.
+    pub(crate) fn answer<R>(
+        &self,
+        shared: &Shared,
+        found: &Found,
+        request: &HeaderMap,
+    ) -> Response<ResponseBody<R>> {
+        let (stored, now) = (found.stored(), found.now);
         let field = &shared.settings.status_field;
+        let usual = !(self.conditions || self.range || self.head_only || field.is_debug());
+        if usual && let Some(body) = stored.whole() {
+            let body = ResponseBody::whole(body.clone(), stored.trailers.clone());
+            return stored.head.response(now, body);
+        }
+        // It has been seen to answer.
+        let mut response = self
+            .respond(stored, request, now)
+            .unwrap_or_else(unsatisfied);
         if field.is_debug() {
-            let details = self.details(head, now);
+            let details = self.details(&stored.head, now);
             field.replace(response.headers_mut(), Outcome::HIT, &details);
         }
-        let refresh = (reuse == Reuse::WhileRevalidating).then(|| Arc::clone(stored));
-        Ok(Found { response, refresh })
+        response
     }
 
     /// What is stored as an answer to this request, which may be about its head or about a part of
@@ -150,7 +196,7 @@ impl Look {
     /// What is stored for such a request, in whatever state.
     pub(crate) fn stored(&self, shared: &Shared, request: &HeaderMap) -> Option<Arc<Stored>> {
         let resource = shared.pool.store.get_again(&self.key)?;
-        let stored = resource.select(request)?;
+        let stored = &resource.variants()[resource.select(request)?];
         let head = &stored.head;
         (head.allows(self.asked) && shared.pool.invalidations.stands(head.claim()))
             .then(|| Arc::clone(stored))

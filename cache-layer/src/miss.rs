@@ -97,13 +97,9 @@ impl<S> Miss<S> {
     fn join_or_lead<R>(&self, request: &HeaderMap) -> Joined<Response<ResponseBody<R>>> {
         let Self { shared, look, .. } = self;
         shared.join_or_lead(look, request, || {
-            let resource = shared.pool.store.get_again(&look.key)?;
-            let found = look.answer(shared, &resource, request, Instant::now());
+            let found = look.up_again(shared, request)?;
             // Stale answers have been looked for already: whoever comes here wants a newer one.
-            found
-                .ok()
-                .filter(|found| found.refresh.is_none())
-                .map(|found| found.response)
+            (!found.is_stale()).then(|| look.answer(shared, &found, request))
         })
     }
 

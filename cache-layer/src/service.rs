@@ -19,7 +19,7 @@ use crate::settings::Settings;
 use crate::shared::{Shared, Write};
 use crate::warm::Warming;
 use bytes::Bytes;
-use http::{HeaderValue, Method, Request, Response, StatusCode, header, request};
+use http::{HeaderValue, Method, Request, Response, StatusCode, header};
 use http_body::Body;
 use std::fmt;
 use std::sync::Arc;
@@ -101,43 +101,20 @@ where
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
         let shared = &self.shared;
-        let (parts, body) = request.into_parts();
-        let after = match plan(shared, &parts, &body) {
-            Plan::Forward(forward) => {
-                let counters = &shared.counters;
-                let counter = if forward == Forward::Method {
-                    &counters.writes
-                } else {
-                    &counters.bypassed
-                };
-                counter.count();
-                After::nothing(Outcome::forwarded(forward))
-            }
-            Plan::Write(write) => {
-                shared.counters.writes.count();
-                if shared.settings.store_post && parts.method == Method::POST {
-                    let post = Post::new(self, write);
-                    return ResponseFuture::boxed(Box::pin(post.answer(parts, body)));
-                }
-                After {
-                    outcome: Outcome::forwarded(Forward::Method),
-                    then: Some(Box::new(Then::Invalidate(*write))),
-                }
-            }
-            Plan::ReadContent(look, lifetimes) => {
-                let keyed = Keyed::new(self, *look, lifetimes);
-                return ResponseFuture::boxed(Box::pin(keyed.answer(parts, body)));
-            }
-            Plan::Look(look) => match look.up(shared, &parts.headers) {
+        // Taken apart on the way down only: a hit need not move it.
+        let after = match plan(shared, &request) {
+            Plan::Look(look) => match look.up(shared, request.headers()) {
                 Ok(found) => {
                     shared.counters.hits.count();
-                    if let Some(stored) = found.refresh {
+                    let response = look.answer(shared, &found, request.headers());
+                    if found.is_stale() {
                         shared.counters.stale.count();
+                        let (parts, _) = request.into_parts();
                         let (service, none) = (&self.inner, Bytes::new());
-                        let usual = Lifetimes::Usual;
-                        refresh(shared, service, &parts, none, &look, &stored, usual);
+                        let (stored, usual) = (found.stored(), Lifetimes::Usual);
+                        refresh(shared, service, &parts, none, &look, stored, usual);
                     }
-                    return ResponseFuture::ready(found.response);
+                    return ResponseFuture::ready(response);
                 }
                 Err(_) if look.wants.only_if_cached => {
                     shared.counters.unsatisfied.count();
@@ -147,11 +124,12 @@ where
                     shared.counters.misses.count();
                     After {
                         outcome: Outcome::forwarded(forward),
-                        then: HeadSent::new(shared, &look, &parts.headers)
+                        then: HeadSent::new(shared, &look, request.headers())
                             .map(|sent| Box::new(Then::Update(sent))),
                     }
                 }
                 Err(forward) => {
+                    let (parts, _) = request.into_parts();
                     let lifetimes = parts
                         .extensions
                         .get::<Warming>()
@@ -167,10 +145,37 @@ where
                     return ResponseFuture::boxed(Box::pin(miss.answer(parts)));
                 }
             },
+            Plan::Forward(forward) => {
+                let counters = &shared.counters;
+                let counter = if forward == Forward::Method {
+                    &counters.writes
+                } else {
+                    &counters.bypassed
+                };
+                counter.count();
+                After::nothing(Outcome::forwarded(forward))
+            }
+            Plan::Write(write) => {
+                shared.counters.writes.count();
+                if shared.settings.store_post && *request.method() == Method::POST {
+                    let (post, (parts, body)) = (Post::new(self, write), request.into_parts());
+                    return ResponseFuture::boxed(Box::pin(post.answer(parts, body)));
+                }
+                After {
+                    outcome: Outcome::forwarded(Forward::Method),
+                    then: Some(Box::new(Then::Invalidate(*write))),
+                }
+            }
+            Plan::ReadContent(look, lifetimes) => {
+                let keyed = Keyed::new(self, *look, lifetimes);
+                let (parts, body) = request.into_parts();
+                return ResponseFuture::boxed(Box::pin(keyed.answer(parts, body)));
+            }
         };
-        let request = Request::from_parts(parts, RequestBody::original(body));
         ResponseFuture::forward(
-            self.inner.clone().oneshot(request),
+            self.inner
+                .clone()
+                .oneshot(request.map(RequestBody::original)),
             Arc::clone(shared),
             after,
         )
@@ -189,21 +194,22 @@ enum Plan {
     Look(Look),
 }
 
-fn plan<B: Body>(shared: &Shared, parts: &request::Parts, body: &B) -> Plan {
-    let (method, settings) = (&parts.method, &shared.settings);
+fn plan<B: Body>(shared: &Shared, request: &Request<B>) -> Plan {
+    let (method, settings) = (request.method(), &shared.settings);
     let read = *method == Method::GET || *method == Method::HEAD;
     let with_content = if read {
         None
     } else {
-        content_keyed(settings, parts)
+        content_keyed(settings, request)
     };
     let query = method.as_str() == "QUERY";
     if !read && with_content.is_none() && (method.is_safe() || *method == Method::CONNECT || query)
     {
         return Plan::Forward(Forward::Method);
     }
-    let facts = Facts::read(&parts.headers);
-    let Ok(mut key) = shared.key(target_uri(parts), &facts, &parts.headers) else {
+    let facts = Facts::read(request.headers());
+    let uri = target_uri(request);
+    let Ok(mut key) = shared.key(uri, &facts, request.headers()) else {
         return Plan::Forward(if read {
             Forward::Bypass
         } else {
@@ -212,9 +218,9 @@ fn plan<B: Body>(shared: &Shared, parts: &request::Parts, body: &B) -> Plan {
     };
     if facts.method_override || !read && with_content.is_none() {
         // RFC 9111 section 4.4: an unsafe method, or one we do not know, invalidates.
-        return Plan::Write(Box::new(Write::new(key, target_uri(parts), facts.host)));
+        return Plan::Write(Box::new(Write::new(key, uri, facts.host)));
     }
-    let has_content = read && (facts.chunked || !body.is_end_stream());
+    let has_content = read && (facts.chunked || !request.body().is_end_stream());
     if facts.not_ours || has_content || (facts.cookie && settings.cookies == Cookies::Bypass) {
         return Plan::Forward(Forward::Bypass);
     }
@@ -227,12 +233,12 @@ fn plan<B: Body>(shared: &Shared, parts: &request::Parts, body: &B) -> Plan {
         Box::new(search::Asked { exact, by })
     });
     let mut wants = if facts.directives {
-        RequestDirectives::parse(&parts.headers)
+        RequestDirectives::parse(request.headers())
     } else {
         RequestDirectives::default()
     };
     // Asked for anew, although it may be there.
-    wants.no_cache |= shared.is_warming() && parts.extensions.get::<Warming>().is_some();
+    wants.no_cache |= shared.is_warming() && request.extensions().get::<Warming>().is_some();
     let head_only = *method == Method::HEAD;
     let look = Look {
         key,
@@ -255,36 +261,36 @@ fn plan<B: Body>(shared: &Shared, parts: &request::Parts, body: &B) -> Plan {
 }
 
 /// Whether the content of such a request is part of its key, and how long its answers live.
-fn content_keyed(settings: &Settings, parts: &request::Parts) -> Option<Lifetimes> {
-    if settings.query && parts.method.as_str() == "QUERY" {
+fn content_keyed<B>(settings: &Settings, request: &Request<B>) -> Option<Lifetimes> {
+    if settings.query && request.method().as_str() == "QUERY" {
         return Some(Lifetimes::Usual);
     }
-    if settings.grpc.is_empty() || parts.method != Method::POST {
+    if settings.grpc.is_empty() || *request.method() != Method::POST {
         return None;
     }
-    let kind = parts.headers.get(header::CONTENT_TYPE)?;
+    let kind = request.headers().get(header::CONTENT_TYPE)?;
     if !kind.as_bytes().starts_with(b"application/grpc") {
         return None;
     }
-    let path = target_uri(parts).path();
+    let path = target_uri(request).path();
     let (_, ttl) = settings.grpc.iter().find(|(method, _)| **method == *path)?;
     Some(Lifetimes::Default(*ttl))
 }
 
 /// The URI that the client asked for.
 #[cfg(feature = "axum")]
-pub(crate) fn target_uri(parts: &request::Parts) -> &http::Uri {
+fn target_uri<B>(request: &Request<B>) -> &http::Uri {
     // A nested router strips its prefix: two nests would share keys.
-    parts
-        .extensions
+    request
+        .extensions()
         .get::<axum::extract::OriginalUri>()
-        .map_or(&parts.uri, |original| &original.0)
+        .map_or(request.uri(), |original| &original.0)
 }
 
 /// The URI that the client asked for.
 #[cfg(not(feature = "axum"))]
-pub(crate) fn target_uri(parts: &request::Parts) -> &http::Uri {
-    &parts.uri
+fn target_uri<B>(request: &Request<B>) -> &http::Uri {
+    request.uri()
 }
 
 /// Nothing stored can answer, and the client wants nothing else (RFC 9111 section 5.2.1.7), or nothing

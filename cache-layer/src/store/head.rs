@@ -18,6 +18,8 @@ pub(crate) struct Head {
     status: StatusCode,
     /// As they go out on a hit: `Age` has its place, and `Cache-Status` already says so.
     headers: HeaderMap,
+    /// Which of the values is `Age`.
+    age_at: usize,
     terms: Terms,
 }
 
@@ -56,6 +58,7 @@ impl Head {
         field.append_hit(&mut fields);
         Self {
             status,
+            age_at: age_at(&fields),
             headers: fields,
             terms,
         }
@@ -124,6 +127,7 @@ impl Head {
     /// none (RFC 9111 section 3.4).
     pub(super) fn over(mut self, older: &Self) -> Self {
         self.headers = validation::update(older.headers.clone(), &self.headers);
+        self.age_at = age_at(&self.headers);
         self
     }
 
@@ -156,8 +160,8 @@ impl Head {
         let mut response = Response::new(body);
         *response.status_mut() = self.status;
         *response.headers_mut() = self.headers.clone();
-        // In its place already: cheaper than an insert.
-        if let Some(age) = response.headers_mut().get_mut(header::AGE) {
+        // In its place already, which a copy has where the original has it: cheaper than an insert.
+        if let Some(age) = response.headers_mut().values_mut().nth(self.age_at) {
             *age = age_value(self.age(now));
         }
         response
@@ -177,6 +181,13 @@ impl Head {
             + spilled(&self.terms.groups)
             + policy
     }
+}
+
+fn age_at(headers: &HeaderMap) -> usize {
+    let mut names = headers.iter().map(|(name, _)| name);
+    names
+        .position(|name| *name == header::AGE)
+        .unwrap_or(usize::MAX)
 }
 
 /// An estimate of a cloned header map's own memory: 104 bytes for each field, 4 for each place of

@@ -51,23 +51,26 @@ impl Resource {
         &self.variants
     }
 
-    /// The answer for the request's fields (RFC 9111 section 4.1): the newest of those that a `Vary`
-    /// nominates, else the newest of those without one, else one that the client prefers for certain.
-    pub(crate) fn select(&self, request: &HeaderMap) -> Option<&Arc<Stored>> {
+    /// Which variant answers the request's fields (RFC 9111 section 4.1): the newest of those that a
+    /// `Vary` nominates, else the newest of those without one, else one that the client prefers for
+    /// certain.
+    pub(crate) fn select(&self, request: &HeaderMap) -> Option<usize> {
         let mut unselected = None;
-        for stored in self.variants.iter().rev() {
+        let newest_first = || self.variants.iter().enumerate().rev();
+        for (place, stored) in newest_first() {
             let selection = stored.head.selection();
             if selection.is_empty() {
-                unselected = unselected.or(Some(stored));
+                unselected = unselected.or(Some(place));
             } else if selection.matches_exactly(request) {
-                return Some(stored);
+                return Some(place);
             }
         }
-        let prefers = |stored: &&Arc<Stored>| {
-            let selection = stored.head.selection();
-            selection.matches_by_preference(request)
+        let preferred = || {
+            newest_first()
+                .find(|(_, stored)| stored.head.selection().matches_by_preference(request))
+                .map(|(place, _)| place)
         };
-        unselected.or_else(|| self.variants.iter().rev().find(prefers))
+        unselected.or_else(preferred)
     }
 
     /// The fields that the newest answer was selected by.
