@@ -18,6 +18,9 @@ pub enum CacheStatus {
     Debug,
 }
 
+/// What we are called where nothing else is set.
+pub(crate) const DEFAULT_NAME: &str = "cache-layer";
+
 pub(crate) const FIELD: HeaderName = HeaderName::from_static("cache-status");
 
 /// What happened to a request, as far as the field tells.
@@ -101,7 +104,11 @@ impl StatusField {
         } else {
             quoted(name).into()
         };
-        let hit = value(&format!("{name}; hit"));
+        let hit = match &*name {
+            // Copied without counting.
+            DEFAULT_NAME => HeaderValue::from_static("cache-layer; hit"),
+            name => value(&format!("{name}; hit")),
+        };
         Self { show, name, hit }
     }
 

@@ -1,6 +1,6 @@
 //! The settings of a layer, checked.
 
-use crate::cache_status::{CacheStatus, StatusField};
+use crate::cache_status::{CacheStatus, DEFAULT_NAME, StatusField};
 use crate::fill::Lifetimes;
 use crate::rfc9111::storable::{Cookies, Policy, SetCookie};
 use crate::store::Eviction;
@@ -43,7 +43,7 @@ pub(crate) struct Settings {
 
 impl Settings {
     pub(crate) fn new(max_bytes: u64) -> Self {
-        let (cache_status, cache_name) = (CacheStatus::default(), "cache-layer");
+        let (cache_status, cache_name) = (CacheStatus::default(), DEFAULT_NAME);
         Self {
             max_bytes,
             max_entry_bytes: 1 << 20,

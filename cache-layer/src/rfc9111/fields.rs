@@ -20,8 +20,8 @@ const NEVER_STORED: [HeaderName; 11] = [
     header::AGE,
 ];
 
-/// A copy of what may be stored, with room for `extra` more fields; without the ones that `left_out`
-/// says.
+/// A copy of what may be stored, with a place for `Age` and room for `extra` more fields; without the
+/// ones that `left_out` says.
 ///
 /// The values are copied into one buffer of their own: those of a real connection are slices of
 /// its read buffer, and one kept slice would keep the whole buffer alive, uncounted.
@@ -49,6 +49,8 @@ pub(crate) fn stored_fields(
     let mut values = values.freeze();
 
     let mut copy = HeaderMap::with_capacity(kept().count() + extra);
+    // First, where each hit finds it at once to write it anew.
+    copy.insert(header::AGE, HeaderValue::from_static("0"));
     for (name, value) in kept() {
         copy.append(
             own_name(name),
@@ -103,7 +105,8 @@ mod tests {
         assert_eq!(
             names,
             [
-                ("x-empty", &b""[..]),
+                ("age", &b"0"[..]),
+                ("x-empty", b""),
                 ("x-unknown", b"a"),
                 ("x-unknown", b"b")
             ]
