@@ -63,7 +63,7 @@ fn main() {
         Case::service("tower-http-cache: hit", &mut tower_http_cache),
         Case::service("http-cache-tower-server: hit", &mut tower_server),
     ];
-    compare(&mut cases, &uris, if quick { 51 } else { 1001 });
+    compare(&mut cases, &uris, if quick { 51 } else { 301 });
     let [_, floor, hit, tower_http_cache, tower_server] = &cases;
     println!("\nmedians of the rounds' ratios:");
     println!("cache-layer / floor: {:.2}", hit.ratio(floor));
