@@ -79,7 +79,7 @@ impl HeadSent {
                     shared.pool.store.ledger(),
                     Head::clone(&head),
                     self.stored.content.clone(),
-                    self.stored.trailers.clone(),
+                    self.stored.trailers(),
                 );
                 shared.put(&self.key, Arc::new(renewed), Some(&self.stored));
             }

@@ -118,7 +118,7 @@ impl Look {
         let field = &shared.settings.status_field;
         let usual = !(self.conditions || self.range || self.head_only || field.is_debug());
         if usual && let Some(body) = stored.whole() {
-            let body = ResponseBody::whole(body.clone(), stored.trailers.clone());
+            let body = ResponseBody::whole(body.clone(), stored.trailers());
             return stored.head.response(now, body);
         }
         // It has been seen to answer.
@@ -159,7 +159,7 @@ impl Look {
         let range = self.part_of(head, request);
         match (&stored.content, range) {
             (Content::Whole(body), None) => {
-                let body = ResponseBody::whole(body.clone(), stored.trailers.clone());
+                let body = ResponseBody::whole(body.clone(), stored.trailers());
                 Some(head.response(now, body))
             }
             (Content::Whole(body), Some(range)) => {
@@ -172,7 +172,7 @@ impl Look {
                     }
                     Resolved::Unsatisfiable => Some(unsatisfiable(head, now, length)),
                     Resolved::Many => {
-                        let body = ResponseBody::whole(body.clone(), stored.trailers.clone());
+                        let body = ResponseBody::whole(body.clone(), stored.trailers());
                         Some(head.response(now, body))
                     }
                 }

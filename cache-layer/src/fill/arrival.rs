@@ -102,7 +102,7 @@ impl Arrival<'_> {
                     shared.pool.store.ledger(),
                     Head::clone(&head),
                     stored.content.clone(),
-                    stored.trailers.clone(),
+                    stored.trailers(),
                 ));
                 // It may have another Vary now. Where it was found for these fields by chance, it stays
                 // what it was for its own.
@@ -241,7 +241,7 @@ pub(super) fn show(lead: &Lead, stored: &Stored) {
         if !body.is_empty() {
             lead.fill.push(body.clone());
         }
-        lead.fill.complete(stored.trailers.clone());
+        lead.fill.complete(stored.trailers());
         lead.fill.publish(Arc::new(stored.head.clone()));
     } else {
         // Parts are of use to those who asked for them only.

@@ -13,7 +13,10 @@ use std::time::{Duration, SystemTime};
 use tokio::time::Instant;
 
 /// The head of an answer as it is kept.
+///
+/// In this order: what each hit reads lies together, and in few lines of the processor's cache.
 #[derive(Debug, Clone)]
+#[repr(C)]
 pub(crate) struct Head {
     status: StatusCode,
     /// As they go out on a hit: `Age` has its place, and `Cache-Status` already says so.
@@ -23,22 +26,23 @@ pub(crate) struct Head {
     terms: Terms,
 }
 
-/// What [`Head::new`] is made of besides the fields.
+/// What [`Head::new`] is made of besides the fields; the last three are not for hits.
 #[derive(Debug, Clone)]
+#[repr(C)]
 pub(crate) struct Terms {
-    pub(crate) selection: Selection,
-    pub(crate) shared_with: Sharing,
     pub(crate) rules: Rules,
     pub(crate) initial_age: Duration,
     pub(crate) received: Instant,
+    /// Where its fill stands among the [`Invalidations`](super::Invalidations).
+    pub(crate) number: u64,
+    pub(crate) target: Place,
+    pub(crate) shared_with: Sharing,
+    pub(crate) selection: Selection,
+    pub(crate) groups: GroupPlaces,
     /// When the origin says it was made: of several that match, the newest is used.
     pub(crate) date: SystemTime,
     /// Octets of the body, where they were known before it came.
     pub(crate) length: Option<u64>,
-    /// Where its fill stands among the [`Invalidations`](super::Invalidations).
-    pub(crate) number: u64,
-    pub(crate) target: Place,
-    pub(crate) groups: GroupPlaces,
     /// What its handler said: it stays, as fields do, where a 304 brings nothing new.
     pub(crate) policy: Option<Box<CachePolicy>>,
 }

@@ -9,13 +9,14 @@ use bytes::Bytes;
 use http::HeaderMap;
 use std::sync::Arc;
 
-/// One answer.
+/// One answer; in this order, so that what each hit reads lies together.
 #[derive(Debug)]
+#[repr(C)]
 pub(crate) struct Stored {
+    pub(crate) content: Content,
+    trailers: Option<Box<HeaderMap>>,
     /// In place, a copy of what the fill's readers share: a hit follows one pointer less.
     pub(crate) head: Head,
-    pub(crate) content: Content,
-    pub(crate) trailers: Option<HeaderMap>,
     pub(super) charge: Charge,
 }
 
@@ -25,7 +26,7 @@ pub(crate) enum Content {
     /// In one piece of its own, not in slices of the connection's buffers.
     Whole(Bytes),
     /// What 206 answers have brought so far (RFC 9111 section 3.3).
-    Parts(Parts),
+    Parts(Box<Parts>),
 }
 
 impl Content {
@@ -33,14 +34,14 @@ impl Content {
     pub(crate) fn of(parts: Parts) -> Self {
         match parts.whole() {
             Some(body) => Self::Whole(body),
-            None => Self::Parts(parts),
+            None => Self::Parts(Box::new(parts)),
         }
     }
 
     fn bytes(&self) -> u64 {
         match self {
             Self::Whole(body) => body.len() as u64,
-            Self::Parts(parts) => parts.bytes(),
+            Self::Parts(parts) => size_of::<Parts>() as u64 + parts.bytes(),
         }
     }
 }
@@ -56,8 +57,9 @@ impl Stored {
             // It may have come in parts, of which the head knew one.
             head.set_length(body.len() as u64);
         }
-        let bytes =
-            size_of::<Self>() + ARC + head.bytes() + trailers.as_ref().map_or(0, header_map_bytes);
+        let trailers = trailers.map(Box::new);
+        let boxed = |trailers: &HeaderMap| size_of::<HeaderMap>() + header_map_bytes(trailers);
+        let bytes = size_of::<Self>() + ARC + head.bytes() + trailers.as_deref().map_or(0, boxed);
         let charge = Charge::new(ledger, bytes as u64 + content.bytes());
         Self {
             head,
@@ -65,6 +67,10 @@ impl Stored {
             trailers,
             charge,
         }
+    }
+
+    pub(crate) fn trailers(&self) -> Option<HeaderMap> {
+        self.trailers.as_deref().cloned()
     }
 
     pub(crate) fn whole(&self) -> Option<&Bytes> {
@@ -97,7 +103,7 @@ impl Stored {
         let content = match &older.content {
             Content::Whole(body) => Content::Whole(body.clone()),
             Content::Parts(others) => {
-                let mut all = parts.clone();
+                let mut all = Parts::clone(parts);
                 if !all.add(others) {
                     // What does not fit is left out: the newer answer is the one to keep.
                     return self;
@@ -106,6 +112,6 @@ impl Stored {
             }
         };
         let head = self.head.clone().over(&older.head);
-        Arc::new(Self::new(ledger, head, content, self.trailers.clone()))
+        Arc::new(Self::new(ledger, head, content, self.trailers()))
     }
 }
