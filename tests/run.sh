@@ -100,6 +100,7 @@ step build cargo build --workspace --all-features --bins
 step tests cargo test --workspace --all-features --no-fail-fast
 
 if ! $quick; then
+  step conformance tests/conformance/run.sh
   step docs env RUSTDOCFLAGS="-D warnings" cargo doc --workspace --all-features --no-deps
   # --lib keeps development dependencies, and the features they switch on, out of the build.
   step features cargo hack clippy --each-feature --lib \

@@ -56,6 +56,33 @@ async fn a_second_request_is_a_hit_with_the_same_answer() {
 }
 
 #[tokio::test]
+async fn what_is_stored_stands_in_for_an_upstream_that_fails_where_it_may() {
+    for (stated, flags, expected) in [
+        ("max-age=0, stale-if-error=60", "", 200),
+        ("max-age=0, stale-while-revalidate=60", "", 200),
+        ("max-age=0", "--stale-if-error 1m", 200),
+        ("max-age=0", "--stale-while-revalidate 1m", 200),
+        ("max-age=0", "", 502),
+        // RFC 9111 section 5.2.2.2: it must be asked about, and nobody can be asked.
+        ("max-age=0, must-revalidate", "--stale-if-error 1m", 504),
+    ] {
+        let answer = format!(
+            "HTTP/1.1 200 OK\r\ncache-control: {stated}\r\netag: \"e\"\r\ncontent-length: 5\r\n\r\nhello"
+        );
+        let upstream = Upstream::start(answer, Then::Close).await;
+        let gateway = gateway(upstream.address, flags).await;
+        assert_eq!(status(&get(gateway, "/x", "").await), 200);
+        drop(upstream);
+        let answer = get(gateway, "/x", "").await;
+        assert_eq!(status(&answer), expected, "{stated} {flags}: {answer}");
+        if expected == 200 {
+            assert_eq!(body(&answer), "hello");
+            assert!(field(&answer, "age").is_some(), "{answer}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn the_cache_is_as_its_flags_have_it() {
     let cookie = Upstream::ok("cache-control: max-age=60\r\nset-cookie: a=1\r\n", "hello").await;
     let old = "last-modified: Sun, 06 Nov 1994 08:49:37 GMT\r\n";
