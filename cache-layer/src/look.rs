@@ -3,7 +3,7 @@
 use crate::body::ResponseBody;
 use crate::cache_status::{Details, Outcome};
 use crate::fill::{Ask, Candidates, Missing};
-use crate::key::Key;
+use crate::key::{Key, Lookup, Named};
 use crate::rfc9111::directives::RequestDirectives;
 use crate::rfc9111::parts::Gaps;
 use crate::rfc9111::precondition::{not_modified, strip_representation};
@@ -21,9 +21,9 @@ use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
 use std::sync::Arc;
 use tokio::time::Instant;
 
-/// A request that the store may answer.
-pub(crate) struct Look {
-    pub(crate) key: Key,
+/// A request that the store may answer, by the key that it names or by one of its own.
+pub(crate) struct Look<K = Key> {
+    pub(crate) key: K,
     /// How the key was made, where answers may say which queries are alike.
     pub(crate) search: Option<Box<search::Asked>>,
     pub(crate) wants: RequestDirectives,
@@ -33,6 +33,30 @@ pub(crate) struct Look {
     /// Whether it asks for a part.
     pub(crate) range: bool,
     pub(crate) head_only: bool,
+}
+
+impl Look<Named<'_>> {
+    /// For those who need it longer than the request lies where it is.
+    pub(crate) fn own(self) -> Look {
+        let Self {
+            key,
+            search,
+            wants,
+            asked,
+            conditions,
+            range,
+            head_only,
+        } = self;
+        Look {
+            key: key.into_key(),
+            search,
+            wants,
+            asked,
+            conditions,
+            range,
+            head_only,
+        }
+    }
 }
 
 /// A stored answer that may be used without asking the origin.
@@ -54,17 +78,11 @@ impl Found {
     }
 }
 
-impl Look {
+impl<K: Lookup> Look<K> {
     /// The stored answer, if it may be used without asking the origin; else why not.
     pub(crate) fn up(&self, shared: &Shared, request: &HeaderMap) -> Result<Found, Forward> {
         let resource = shared.pool.store.get(&self.key).ok_or(Forward::UriMiss)?;
         self.judge(shared, resource, request)
-    }
-
-    /// As [`up`](Self::up), for second looks.
-    pub(crate) fn up_again(&self, shared: &Shared, request: &HeaderMap) -> Option<Found> {
-        let resource = shared.pool.store.get_again(&self.key)?;
-        self.judge(shared, resource, request).ok()
     }
 
     fn judge(
@@ -193,6 +211,22 @@ impl Look {
         partial.then(|| requested(request)).flatten()
     }
 
+    /// What a look into the cache is told besides.
+    pub(crate) fn details(&self, head: &Head, now: Instant) -> Details {
+        Details {
+            ttl: Some(head.ttl(now)),
+            key: Some(self.key.show()),
+        }
+    }
+}
+
+impl Look {
+    /// As [`up`](Self::up), for second looks.
+    pub(crate) fn up_again(&self, shared: &Shared, request: &HeaderMap) -> Option<Found> {
+        let resource = shared.pool.store.get_again(&self.key)?;
+        self.judge(shared, resource, request).ok()
+    }
+
     /// What is stored for such a request, in whatever state.
     pub(crate) fn stored(&self, shared: &Shared, request: &HeaderMap) -> Option<Arc<Stored>> {
         let resource = shared.pool.store.get_again(&self.key)?;
@@ -285,14 +319,6 @@ impl Look {
                 complete,
             }),
             _ => None,
-        }
-    }
-
-    /// What a look into the cache is told besides.
-    pub(crate) fn details(&self, head: &Head, now: Instant) -> Details {
-        Details {
-            ttl: Some(head.ttl(now)),
-            key: Some(self.key.to_string()),
         }
     }
 }

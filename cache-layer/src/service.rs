@@ -5,6 +5,7 @@ use crate::cache_status::Outcome;
 use crate::fill::Lifetimes;
 use crate::future::{After, ResponseFuture, Then};
 use crate::head::HeadSent;
+use crate::key::Named;
 use crate::keyed::Keyed;
 use crate::look::Look;
 use crate::miss::Miss;
@@ -109,6 +110,7 @@ where
                     let response = look.answer(shared, &found, request.headers());
                     if found.is_stale() {
                         shared.counters.stale.count();
+                        let look = look.own();
                         let (parts, _) = request.into_parts();
                         let (service, none) = (&self.inner, Bytes::new());
                         let (stored, usual) = (found.stored(), Lifetimes::Usual);
@@ -122,6 +124,7 @@ where
                 }
                 Err(forward) if look.head_only || look.wants.no_store => {
                     shared.counters.misses.count();
+                    let look = look.own();
                     After {
                         outcome: Outcome::forwarded(forward),
                         then: HeadSent::new(shared, &look, request.headers())
@@ -129,6 +132,7 @@ where
                     }
                 }
                 Err(forward) => {
+                    let look = look.own();
                     let (parts, _) = request.into_parts();
                     let lifetimes = parts
                         .extensions
@@ -183,7 +187,7 @@ where
 }
 
 /// What to do with a request, as far as its head tells.
-enum Plan {
+enum Plan<'a> {
     /// Pass it on; the cache has no part in it.
     Forward(Forward),
     /// Pass it on; what it succeeds at invalidates the target.
@@ -191,10 +195,10 @@ enum Plan {
     /// Read its content first, which is part of its key.
     ReadContent(Box<Look>, Lifetimes),
     /// Look into the store.
-    Look(Look),
+    Look(Look<Named<'a>>),
 }
 
-fn plan<B: Body>(shared: &Shared, request: &Request<B>) -> Plan {
+fn plan<'a, B: Body>(shared: &'a Shared, request: &'a Request<B>) -> Plan<'a> {
     let (method, settings) = (request.method(), &shared.settings);
     let read = *method == Method::GET || *method == Method::HEAD;
     let with_content = if read {
@@ -209,7 +213,7 @@ fn plan<B: Body>(shared: &Shared, request: &Request<B>) -> Plan {
     }
     let facts = Facts::read(request.headers());
     let uri = target_uri(request);
-    let Ok(mut key) = shared.key(uri, &facts, request.headers()) else {
+    let Ok(mut key) = shared.named(uri, &facts, request.headers()) else {
         return Plan::Forward(if read {
             Forward::Bypass
         } else {
@@ -218,20 +222,20 @@ fn plan<B: Body>(shared: &Shared, request: &Request<B>) -> Plan {
     };
     if facts.method_override || !read && with_content.is_none() {
         // RFC 9111 section 4.4: an unsafe method, or one we do not know, invalidates.
-        return Plan::Write(Box::new(Write::new(key, uri, facts.host)));
+        return Plan::Write(Box::new(Write::new(key.into_key(), uri, facts.host)));
     }
     let has_content = read && (facts.chunked || !request.body().is_end_stream());
     if facts.not_ours || has_content || (facts.cookie && settings.cookies == Cookies::Bypass) {
         return Plan::Forward(Forward::Bypass);
     }
-    let search = settings.no_vary_search.then(|| {
-        let by = shared.search(&key);
-        let exact = key.clone();
-        if let Some(by) = &by {
-            key = shared.key_by(&exact, by);
-        }
-        Box::new(search::Asked { exact, by })
-    });
+    let mut search = None;
+    if settings.no_vary_search {
+        let exact = key.into_key();
+        let by = shared.search(&exact);
+        let found = by.as_ref().map(|by| shared.key_by(&exact, by));
+        key = Named::Whole(found.unwrap_or_else(|| exact.clone()));
+        search = Some(Box::new(search::Asked { exact, by }));
+    }
     let mut wants = if facts.directives {
         RequestDirectives::parse(request.headers())
     } else {
@@ -255,7 +259,7 @@ fn plan<B: Body>(shared: &Shared, request: &Request<B>) -> Plan {
         wants,
     };
     match with_content {
-        Some(lifetimes) => Plan::ReadContent(Box::new(look), lifetimes),
+        Some(lifetimes) => Plan::ReadContent(Box::new(look.own()), lifetimes),
         None => Plan::Look(look),
     }
 }

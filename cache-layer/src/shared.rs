@@ -2,7 +2,7 @@
 
 use crate::cache_status::StatusField;
 use crate::fill::{Fill, Headline, Joined, Newcomer};
-use crate::key::{self, Key, Unkeyable};
+use crate::key::{self, Key, Named, Unkeyable};
 use crate::look::Look;
 use crate::policy::CachePolicy;
 use crate::pool::Pool;
@@ -65,14 +65,14 @@ impl Shared {
         }
     }
 
-    pub(crate) fn key(
-        &self,
-        uri: &Uri,
-        facts: &Facts<'_>,
+    pub(crate) fn named<'a>(
+        &'a self,
+        uri: &'a Uri,
+        facts: &Facts<'a>,
         headers: &HeaderMap,
-    ) -> Result<Key, Unkeyable> {
+    ) -> Result<Named<'a>, Unkeyable> {
         let namespace = &self.settings.namespace;
-        Key::of_request(self.pool.secret, namespace, uri, facts, headers)
+        Named::new(self.pool.secret, namespace, uri, facts, headers)
     }
 
     pub(crate) fn uri_key(&self, uri: &Uri) -> Result<Key, Unkeyable> {

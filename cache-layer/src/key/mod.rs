@@ -9,17 +9,17 @@
 
 mod derived;
 mod host;
+mod named;
 
 pub(crate) use derived::says_of_content;
+pub(crate) use named::{Lookup, Named};
 
-use crate::request::{Facts, is_target_override};
-use crate::rfc9111::directives::{elements, split_unquoted};
+use crate::request::Facts;
 use http::{
-    HeaderMap, HeaderValue, Uri,
-    uri::{Authority, PathAndQuery, Scheme},
+    HeaderMap, Uri,
+    uri::{Authority, Scheme},
 };
 use siphasher::sip128::{Hasher128, SipHasher13};
-use std::borrow::Cow;
 use std::hash::Hasher;
 
 /// Targets beyond this many octets are passed on uncached (RFC 9110 section 4.1 asks for 8,000).
@@ -78,53 +78,7 @@ impl Key {
         facts: &Facts<'_>,
         headers: &HeaderMap,
     ) -> Result<Self, Unkeyable> {
-        let host = request_host(uri, facts)?;
-        // The query with its mark, so that "/a?" differs from "/a".
-        let target = uri.path_and_query().map_or("/", PathAndQuery::as_str);
-        if target.len() > MAX_TARGET {
-            return Err(Unkeyable::TargetTooLong);
-        }
-        let root = if target.starts_with('?') { "/" } else { "" };
-        // The usual one is not written.
-        let scheme = Some(scheme(uri)).filter(|scheme| **scheme != Scheme::HTTP);
-        let scheme = scheme.map_or("", Scheme::as_str);
-        let lengths = Lengths {
-            namespace: namespace.len(),
-            scheme: scheme.len(),
-            host: host.len(),
-            target: root.len() + target.len(),
-        }
-        .word();
-
-        let all = [
-            namespace,
-            scheme.as_bytes(),
-            &*host,
-            root.as_bytes(),
-            target.as_bytes(),
-        ];
-        let octets = all
-            .iter()
-            .fold(size_of_val(&lengths), |sum, part| sum + part.len());
-        let (mut parts, mut hasher) = (Vec::with_capacity(octets), secret.hasher());
-        parts.extend_from_slice(&lengths.to_le_bytes());
-        hasher.write_u64(lengths);
-        for part in all.into_iter().filter(|part| !part.is_empty()) {
-            parts.extend_from_slice(part);
-            absorb(&mut hasher, part);
-        }
-        let uri_digest = hasher.finish128().as_u128();
-        let mut digest = uri_digest;
-        if facts.target_override {
-            push_overrides(&mut parts, headers);
-            hasher.write(&parts[octets..]);
-            digest = hasher.finish128().as_u128();
-        }
-        Ok(Self {
-            parts: parts.into(),
-            digest,
-            uri_digest,
-        })
+        Named::new(secret, namespace, uri, facts, headers).map(Named::into_key)
     }
 
     /// The key of an absolute URI, as for a request without override fields.
@@ -175,45 +129,6 @@ impl Lengths {
     }
 }
 
-/// Takes in a part whose length is known already, by words: the last one may overlap the one before
-/// it, which is cheaper than to fill it up.
-fn absorb(hasher: &mut SipHasher13, part: &[u8]) {
-    let (words, rest) = part.as_chunks();
-    for word in words {
-        hasher.write_u64(u64::from_le_bytes(*word));
-    }
-    if rest.is_empty() {
-        return;
-    }
-    hasher.write_u64(match part.last_chunk() {
-        Some(word) => u64::from_le_bytes(*word),
-        None => rest
-            .iter()
-            .fold(0, |word, byte| word << 8 | u64::from(*byte)),
-    });
-}
-
-/// The host that the request is for, in its normal form: the target's own, else the one `Host` line
-/// (RFC 9112 sections 3.2 and 3.2.2).
-fn request_host<'a>(uri: &'a Uri, facts: &Facts<'a>) -> Result<Cow<'a, [u8]>, Unkeyable> {
-    if facts.several_hosts {
-        return Err(Unkeyable::Host);
-    }
-    let port = default_port(scheme(uri));
-    let line = facts.host.map(HeaderValue::as_bytes);
-    let authority = uri
-        .authority()
-        .map(|authority| authority.as_str().as_bytes());
-    let host = host::normal(authority.or(line).ok_or(Unkeyable::Host)?, port)?;
-    match (authority, line) {
-        // Two hosts in one request: whom the service believes is not ours to guess.
-        (Some(one), Some(other)) if one != other && host != host::normal(other, port)? => {
-            Err(Unkeyable::Host)
-        }
-        _ => Ok(host),
-    }
-}
-
 /// Whether two authorities of one scheme name the same host and port.
 pub(crate) fn same_host(scheme: &Scheme, one: &Authority, other: &Authority) -> bool {
     let [one, other] = [one, other].map(|authority| authority.as_str().as_bytes());
@@ -229,37 +144,10 @@ fn default_port(scheme: &Scheme) -> u16 {
     if *scheme == Scheme::HTTPS { 443 } else { 80 }
 }
 
-fn push_overrides(parts: &mut Vec<u8>, headers: &HeaderMap) {
-    for (name, value) in headers
-        .iter()
-        .filter(|(name, _)| is_target_override(name.as_str()))
-    {
-        if name.as_str() == "forwarded" {
-            forwarded_target(value.as_bytes()).for_each(|pair| push_with_length(parts, pair));
-        } else {
-            push_with_length(parts, name.as_str().as_bytes());
-            push_with_length(parts, value.as_bytes());
-        }
-    }
-}
-
 fn push_with_length(parts: &mut Vec<u8>, part: &[u8]) {
     // Any length fits: header sections are far below 4 GiB.
     parts.extend_from_slice(&(part.len() as u32).to_le_bytes());
     parts.extend_from_slice(part);
-}
-
-/// The pairs of a `Forwarded` line that name host or scheme (RFC 7239 sections 5.3 and 5.4); the
-/// others tell of the client, and differ for each.
-fn forwarded_target(line: &[u8]) -> impl Iterator<Item = &[u8]> {
-    elements(line)
-        .flat_map(|element| split_unquoted(element, b';'))
-        .filter(|pair| {
-            [&b"host="[..], b"proto="].iter().any(|name| {
-                pair.get(..name.len())
-                    .is_some_and(|start| start.eq_ignore_ascii_case(name))
-            })
-        })
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 use super::*;
-use http::HeaderName;
+use http::{HeaderName, HeaderValue};
+
 use proptest::prelude::*;
 use std::collections::HashSet;
 

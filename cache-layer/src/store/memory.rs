@@ -11,7 +11,7 @@ use super::head::Head;
 use super::ledger::Ledger;
 use super::resource::{Resource, Variants};
 use super::stored::Stored;
-use crate::key::Key;
+use crate::key::{Key, Lookup};
 use moka::policy::EvictionPolicy;
 use std::hash::{BuildHasher, Hasher};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -72,7 +72,7 @@ impl MemoryStore {
         &self.ledger
     }
 
-    pub(crate) fn get(&self, key: &Key) -> Option<Arc<Resource>> {
+    pub(crate) fn get(&self, key: &impl Lookup) -> Option<Arc<Resource>> {
         self.cache
             .get(&key.digest())
             .filter(|resource| resource.is_of(key))

@@ -4,10 +4,13 @@ use super::ARC;
 use super::head::Head;
 use super::ledger::{Charge, Ledger};
 use super::stored::Stored;
-use crate::key::Key;
+use crate::key::{Key, Lookup};
 use http::{HeaderMap, HeaderName};
 use smallvec::SmallVec;
 use std::sync::Arc;
+
+/// The octets of most keys.
+const INLINE: usize = 96;
 
 /// Nearly always one.
 pub(crate) type Variants = SmallVec<[Arc<Stored>; 1]>;
@@ -15,7 +18,8 @@ pub(crate) type Variants = SmallVec<[Arc<Stored>; 1]>;
 /// All answers stored under one key, the one with the newest `Date` last.
 #[derive(Debug)]
 pub(crate) struct Resource {
-    parts: Box<[u8]>,
+    /// In place, as far as they go: they are read on each hit.
+    parts: SmallVec<[u8; INLINE]>,
     variants: Variants,
     /// None for ballast, which no ledger knows of.
     charge: Option<Charge>,
@@ -24,9 +28,11 @@ pub(crate) struct Resource {
 
 impl Resource {
     pub(crate) fn new(ledger: &Arc<Ledger>, key: &Key, variants: Variants) -> Self {
-        let bytes = size_of::<Self>() + ARC + PLACE + key.parts().len() + size_of_val(&*variants);
+        let parts = SmallVec::from_slice(key.parts());
+        let spilled = if parts.spilled() { parts.len() } else { 0 };
+        let bytes = size_of::<Self>() + ARC + PLACE + spilled + size_of_val(&*variants);
         Self {
-            parts: key.parts().into(),
+            parts,
             variants,
             charge: Some(Charge::new(ledger, bytes as u64)),
             ballast: 0,
@@ -36,15 +42,15 @@ impl Resource {
     /// Weighs without holding anything: the store must part with others for it.
     pub(crate) fn ballast(weight: u64) -> Self {
         Self {
-            parts: [].into(),
+            parts: SmallVec::new(),
             variants: Variants::new(),
             charge: None,
             ballast: weight,
         }
     }
 
-    pub(crate) fn is_of(&self, key: &Key) -> bool {
-        *self.parts == *key.parts()
+    pub(crate) fn is_of(&self, key: &impl Lookup) -> bool {
+        key.is(&self.parts)
     }
 
     pub(crate) fn variants(&self) -> &[Arc<Stored>] {
