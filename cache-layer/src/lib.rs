@@ -166,6 +166,7 @@ mod post;
 mod refresh;
 mod reply;
 mod request;
+mod respond;
 mod rfc9111;
 mod search;
 mod service;

@@ -6,18 +6,16 @@ use crate::fill::{Ask, Candidates, Missing};
 use crate::key::{Key, Lookup, Named};
 use crate::rfc9111::directives::RequestDirectives;
 use crate::rfc9111::parts::Gaps;
-use crate::rfc9111::precondition::{not_modified, strip_representation};
-use crate::rfc9111::range::{ContentRange, Requested, Resolved, Span, requested};
+use crate::rfc9111::range::{Resolved, Span, requested};
 use crate::rfc9111::reuse::{Forward, Reuse, Rules, reusable};
 use crate::rfc9111::storable::Asked;
-use crate::rfc9111::strong::{if_range_holds, strong_validator};
+use crate::rfc9111::strong::strong_validator;
 use crate::rfc9111::validation::has_validator;
 use crate::search;
 use crate::service::unsatisfied;
 use crate::shared::Shared;
 use crate::store::{Content, Head, Resource, Stored};
-use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
+use http::{HeaderMap, Response, header};
 use std::sync::Arc;
 use tokio::time::Instant;
 
@@ -38,23 +36,14 @@ pub(crate) struct Look<K = Key> {
 impl Look<Named<'_>> {
     /// For those who need it longer than the request lies where it is.
     pub(crate) fn own(self) -> Look {
-        let Self {
-            key,
-            search,
-            wants,
-            asked,
-            conditions,
-            range,
-            head_only,
-        } = self;
         Look {
-            key: key.into_key(),
-            search,
-            wants,
-            asked,
-            conditions,
-            range,
-            head_only,
+            key: self.key.into_key(),
+            search: self.search,
+            wants: self.wants,
+            asked: self.asked,
+            conditions: self.conditions,
+            range: self.range,
+            head_only: self.head_only,
         }
     }
 }
@@ -148,67 +137,6 @@ impl<K: Lookup> Look<K> {
             field.replace(response.headers_mut(), Outcome::HIT, &details);
         }
         response
-    }
-
-    /// What is stored as an answer to this request, which may be about its head or about a part of
-    /// it only; none if some of it is missing.
-    pub(crate) fn respond<R>(
-        &self,
-        stored: &Stored,
-        request: &HeaderMap,
-        now: Instant,
-    ) -> Option<Response<ResponseBody<R>>> {
-        let head = &stored.head;
-        // RFC 9110 section 13.2.2: the conditions come before the range.
-        if self.conditions && not_modified(request, head.status(), head.headers()) {
-            return Some(not_modified_response(head, now));
-        }
-        if self.head_only {
-            let mut response = head.response(now, ResponseBody::empty());
-            // What the GET would have said; a server would write the empty body's length.
-            if let Some(length) = stored.complete_length() {
-                let headers = response.headers_mut();
-                headers
-                    .entry(header::CONTENT_LENGTH)
-                    .or_insert_with(|| HeaderValue::from(length));
-            }
-            return Some(response);
-        }
-        let range = self.part_of(head, request);
-        match (&stored.content, range) {
-            (Content::Whole(body), None) => {
-                let body = ResponseBody::whole(body.clone(), stored.trailers());
-                Some(head.response(now, body))
-            }
-            (Content::Whole(body), Some(range)) => {
-                let length = body.len() as u64;
-                match range.resolve(length) {
-                    Resolved::One(span) => {
-                        let complete = Some(length);
-                        let octets = slice(body, span)?;
-                        Some(partial(head, now, ContentRange { span, complete }, octets))
-                    }
-                    Resolved::Unsatisfiable => Some(unsatisfiable(head, now, length)),
-                    Resolved::Many => {
-                        let body = ResponseBody::whole(body.clone(), stored.trailers());
-                        Some(head.response(now, body))
-                    }
-                }
-            }
-            (Content::Parts(parts), Some(range)) => {
-                let (range, octets) = parts.answer(&range)?;
-                Some(partial(head, now, range, octets))
-            }
-            (Content::Parts(_), None) => None,
-        }
-    }
-
-    /// The part that is asked for of an answer of which there can be one.
-    fn part_of(&self, head: &Head, request: &HeaderMap) -> Option<Requested> {
-        let partial = self.range
-            && head.status() == StatusCode::OK
-            && if_range_holds(request, head.headers());
-        partial.then(|| requested(request)).flatten()
     }
 
     /// What a look into the cache is told besides.
@@ -321,59 +249,4 @@ impl Look {
             _ => None,
         }
     }
-}
-
-pub(crate) fn not_modified_response<R>(head: &Head, now: Instant) -> Response<ResponseBody<R>> {
-    let mut response = head.response(now, ResponseBody::empty());
-    *response.status_mut() = StatusCode::NOT_MODIFIED;
-    strip_representation(response.headers_mut());
-    response
-}
-
-/// A part of what is stored (RFC 9110 section 15.3.7).
-fn partial<R>(
-    head: &Head,
-    now: Instant,
-    range: ContentRange,
-    octets: Bytes,
-) -> Response<ResponseBody<R>> {
-    let length = octets.len();
-    let body = ResponseBody::whole(octets, None);
-    partial_response(head, now, range, length as u64, body)
-}
-
-pub(crate) fn partial_response<B>(
-    head: &Head,
-    now: Instant,
-    range: ContentRange,
-    length: u64,
-    body: B,
-) -> Response<B> {
-    let mut response = head.response(now, body);
-    as_part(&mut response, range, length);
-    response
-}
-
-/// Says of an answer that it is this part, of so many octets.
-pub(crate) fn as_part<B>(response: &mut Response<B>, range: ContentRange, length: u64) {
-    *response.status_mut() = StatusCode::PARTIAL_CONTENT;
-    let headers = response.headers_mut();
-    headers.insert(header::CONTENT_RANGE, range.value());
-    headers.insert(header::CONTENT_LENGTH, HeaderValue::from(length));
-}
-
-/// Section 15.5.17: nothing of what is asked for is there.
-fn unsatisfiable<R>(head: &Head, now: Instant, length: u64) -> Response<ResponseBody<R>> {
-    let mut response = head.response(now, ResponseBody::empty());
-    *response.status_mut() = StatusCode::RANGE_NOT_SATISFIABLE;
-    let headers = response.headers_mut();
-    strip_representation(headers);
-    headers.insert(header::CONTENT_RANGE, ContentRange::unsatisfied(length));
-    response
-}
-
-fn slice(body: &Bytes, span: Span) -> Option<Bytes> {
-    let from = usize::try_from(span.first()).ok()?;
-    let to = usize::try_from(span.last()).ok()?;
-    (to < body.len()).then(|| body.slice(from..=to))
 }

@@ -9,7 +9,7 @@ use crate::rfc9111::reuse::Forward;
 use crate::rfc9111::storable::{Asked, Cookies};
 use crate::rfc9111::vary::Selection;
 use crate::search;
-use crate::service::Cache;
+use crate::service::{Cache, unsatisfied};
 use crate::shared::{Shared, Write};
 use bytes::Bytes;
 use http::{Request, Response, StatusCode, header, request};
@@ -119,8 +119,8 @@ impl<S> Post<S> {
                 field.append(response.headers_mut(), outcome, &Details::default());
                 response.map(ResponseBody::own)
             }
-            // It was not asked about what is stored.
-            _ => unreachable!("an answer of its own"),
+            // Cannot be: it was not asked about what is stored.
+            _ => unsatisfied(),
         })
     }
 }

@@ -3,7 +3,8 @@
 use crate::body::ResponseBody;
 use crate::cache_status::{Details, Outcome};
 use crate::fill::{Answer, Seat};
-use crate::look::{Look, as_part, not_modified_response, partial_response};
+use crate::look::Look;
+use crate::respond::{as_part, not_modified_response, partial_response};
 use crate::rfc9111::precondition::not_modified;
 use crate::rfc9111::validation;
 use crate::service::unsatisfied;
