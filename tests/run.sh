@@ -105,6 +105,8 @@ if ! $quick; then
   # --lib keeps development dependencies, and the features they switch on, out of the build.
   step features cargo hack clippy --each-feature --lib \
     -p cache-layer -p ratelimit-layer -p memguard-layer -- -D warnings
+  # A workspace of its own; it measures, so here it has but to build.
+  step peers cargo clippy --manifest-path tests/peers/Cargo.toml --all-targets --locked -- -D warnings
   # The loom models are ordinary tests and have run; Miri needs a nightly compiler.
   if install_miri >/dev/null 2>&1; then
     step miri cargo +nightly miri test -p memguard-layer --lib heap::

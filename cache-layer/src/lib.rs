@@ -107,7 +107,8 @@
 //! # Bodies
 //!
 //! The service below sees [`RequestBody<B>`](RequestBody), because the cache asks on its own behalf,
-//! without a client's body. axum's routers and tonic's servers take any body. For a service that is
+//! without a client's body, or reads one first; its frames are [`Bytes`](bytes::Bytes), its error is
+//! boxed. axum's routers and tonic's servers take any body. For a service that is
 //! typed to one, such as `axum::middleware::from_fn` directly below, map it back:
 //!
 //! ```
