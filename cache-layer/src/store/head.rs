@@ -148,15 +148,18 @@ impl Head {
     }
 
     /// Whether some request could still do with it, or the origin confirm it: for as long again as it
-    /// was fresh, and five minutes at least, it is worth its place.
+    /// was fresh, and some time at least, it is worth its place.
     pub(crate) fn is_of_use(&self, now: Instant) -> bool {
-        const LEAST: Duration = Duration::from_secs(300);
         let (rules, age) = (&self.terms.rules, self.age(now));
-        let worth_asking = || {
-            let kept = rules.lifetime.saturating_mul(2).max(rules.lifetime + LEAST);
-            has_validator(&self.headers) && kept > age
+        let kept = |least| {
+            let least = Duration::from_secs(least);
+            rules.lifetime.saturating_mul(2).max(rules.lifetime + least) > age
         };
-        self.is_fresh(now) || rules.outlives(age) || worth_asking()
+        self.is_fresh(now)
+            || rules.outlives(age)
+            || (has_validator(&self.headers) && kept(300))
+            // A client may put up with it.
+            || (rules.stale.allowed && kept(30))
     }
 
     /// The answer as it goes out now, with `Age`.
