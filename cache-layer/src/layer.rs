@@ -117,6 +117,16 @@ impl CacheLayer {
         self
     }
 
+    /// Whether an answer is served past its lifetime, for as long as it is there, where the service
+    /// fails with an error of its own: RFC 9111 section 4.2.4 allows it to a cache that is cut off; off
+    /// by default.
+    ///
+    /// `must-revalidate`, `proxy-revalidate`, `s-maxage` and `no-cache` forbid it.
+    pub fn stale_if_disconnected(mut self, on: bool) -> Self {
+        self.setting().stale_if_disconnected = on;
+        self
+    }
+
     /// Fields that speak to this cache in place of `Cache-Control` and `Expires`, such as
     /// `CDN-Cache-Control`, the most telling first (RFC 9213); none by default.
     pub fn targeted(mut self, fields: impl IntoIterator<Item = HeaderName>) -> Self {

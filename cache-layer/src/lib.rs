@@ -57,7 +57,8 @@
 //! They are used where their origin ([`stale-while-revalidate`, `stale-if-error`][RFC 5861]), the client
 //! (`max-stale`, `stale-if-error`) or the configuration
 //! ([`stale_while_revalidate`](CacheLayer::stale_while_revalidate),
-//! [`stale_if_error`](CacheLayer::stale_if_error)) allows it, and never against `must-revalidate`,
+//! [`stale_if_error`](CacheLayer::stale_if_error),
+//! [`stale_if_disconnected`](CacheLayer::stale_if_disconnected)) allows it, and never against `must-revalidate`,
 //! `proxy-revalidate`, `s-maxage` or `no-cache`. While one is used, it is fetched anew in the
 //! background by one request that carries the target, the fields that the answer depends on, and
 //! nothing of the client's: see [`Fetch`] and [`carry_extension`](CacheLayer::carry_extension).

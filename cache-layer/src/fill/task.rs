@@ -113,13 +113,18 @@ impl<S> Job<S> {
         let fallback = fallback.filter(|stored| {
             failed(&answer) && shared.pool.invalidations.stands(stored.head.claim())
         });
+        // Section 4.2.4: who is cut off from the origin may use what is stale, unless that is forbidden.
+        let cut_off = answer.is_err() && shared.settings.stale_if_disconnected;
+        let covers = |stored: &Stored, wants: &RequestDirectives| {
+            let rules = stored.head.rules();
+            (cut_off && rules.stale.allowed) || covers_error(wants, stored.head.age(at), rules)
+        };
         if let Some(stored) = &fallback
-            && covers_error(&wants, stored.head.age(at), stored.head.rules())
+            && covers(stored, &wants)
         {
             let status = answer.ok().map(|response| response.status());
             // A follower has not said that it puts up with this; the origin, or we, may have.
-            let others = RequestDirectives::default();
-            if covers_error(&others, stored.head.age(at), stored.head.rules()) {
+            if covers(stored, &RequestDirectives::default()) {
                 show(&lead, stored);
             } else {
                 lead.fill.release();

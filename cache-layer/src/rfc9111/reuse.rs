@@ -97,8 +97,7 @@ pub(crate) fn reusable(
     }
 }
 
-/// Whether an error of the origin, or its silence, may be covered by an answer of this age
-/// (RFC 5861 section 4).
+/// Whether an error of the origin may be covered by an answer of this age (RFC 5861 section 4).
 pub(crate) fn covers_error(wants: &RequestDirectives, age: Duration, rules: &Rules) -> bool {
     let most = rules
         .stale

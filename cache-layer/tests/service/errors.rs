@@ -216,3 +216,34 @@ async fn nobody_joins_a_fill_that_is_stale_or_older_than_he_wants() {
     settle().await;
     assert!(origin.try_recv().is_ok());
 }
+
+#[tokio::test(start_paused = true)]
+async fn who_is_cut_off_may_use_what_is_stale_where_that_is_set() {
+    for (stated, on, expected) in [
+        ("max-age=10", true, Some(200)),
+        ("max-age=10", false, None),
+        ("max-age=10, must-revalidate", true, Some(504)),
+    ] {
+        let (mut origin, service) = manual();
+        let cache = layer().stale_if_disconnected(on).layer(service);
+        let asking = || tokio::spawn(cache.clone().oneshot(get("http://a/x")));
+        let first = asking();
+        drop(answered(&mut origin, &[("cache-control", stated)]).await);
+        read(first.await.unwrap().unwrap()).await;
+        advance(Duration::from_secs(15)).await;
+
+        let second = asking();
+        drop(origin.recv().await.unwrap());
+        let status = second.await.unwrap().ok().map(|answer| answer.status());
+        assert_eq!(
+            status.map(|status| status.as_u16()),
+            expected,
+            "{stated} {on}"
+        );
+        // An error that the origin sends itself is not silence.
+        let third = asking();
+        let (_, respond) = origin.recv().await.unwrap();
+        respond.send(failed(503)).ok().unwrap();
+        assert_eq!(third.await.unwrap().unwrap().status(), 503);
+    }
+}

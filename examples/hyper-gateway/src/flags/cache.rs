@@ -33,8 +33,8 @@ pub struct CacheFlags {
     #[arg(long, value_name = "NAME", default_value = "cdn-cache-control", value_parser = field_name)]
     pub targeted: Vec<HeaderName>,
 
-    /// How long past its lifetime a response may stand in for an upstream that fails; off unless
-    /// given.
+    /// How long past its lifetime a response may stand in for an upstream that answers 500, 502, 503
+    /// or 504; off unless given. For one that cannot be reached it does so anyway.
     #[arg(long, value_name = "DURATION", value_parser = duration)]
     pub stale_if_error: Option<Duration>,
 
@@ -75,6 +75,7 @@ impl CacheFlags {
                 .cookies(self.cookie)
                 .set_cookie(self.set_cookie)
                 .store_post(true)
+                .stale_if_disconnected(true)
                 .cache_status(self.status);
             // Zero is what the layer has for off.
             layer
