@@ -1,17 +1,14 @@
 use crate::shared::Shared;
 use crate::stats::CacheStats;
 use crate::store::Purge;
-use crate::warm::{Warm, Warmed, warm};
-use http::{Request, Response, Uri};
-use http_body::Body;
+use http::Uri;
 use std::fmt;
 use std::sync::Arc;
-use tower_service::Service;
 
 /// The way into a cache from outside the request path; clones share the cache.
 #[derive(Clone)]
 pub struct CacheHandle {
-    shared: Arc<Shared>,
+    pub(crate) shared: Arc<Shared>,
 }
 
 impl CacheHandle {
@@ -47,52 +44,6 @@ impl CacheHandle {
     /// As [`purge_tag`](Self::purge_tag), but what is stored becomes stale instead.
     pub fn purge_tag_softly(&self, tag: &str) {
         self.shared.purge_tag(tag, Purge::Soft);
-    }
-
-    /// Sends requests through a service that has this cache in it, so that their answers are there
-    /// before somebody asks; says what came of them.
-    ///
-    /// They become GET requests, and what is stored already is asked for anew. The bodies are read
-    /// and thrown away.
-    ///
-    /// ```
-    /// use axum::{Router, body::Body, http::{Request, header}, routing::get};
-    /// use cache_layer::{CacheLayer, Warm};
-    /// use std::time::Duration;
-    ///
-    /// # let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    /// # runtime.block_on(async {
-    /// let cache = CacheLayer::new(1 << 20);
-    /// let handle = cache.handle();
-    /// let app: Router = Router::new()
-    ///     .route("/", get(|| async { ([(header::CACHE_CONTROL, "max-age=5")], "hello") }))
-    ///     .layer(cache);
-    ///
-    /// let hot = ["http://a.example/"].map(|uri| Request::get(uri).body(Body::empty()).unwrap());
-    /// let warmed = handle.warm(app, hot, &Warm::new().ttl(Duration::from_secs(60))).await;
-    /// assert_eq!(warmed.stored, 1);
-    /// # });
-    /// ```
-    ///
-    /// # Cancel safety
-    ///
-    /// Dropping it ends the requests that are under way; what has been stored stays.
-    pub async fn warm<S, B, R>(
-        &self,
-        service: S,
-        requests: impl IntoIterator<Item = Request<B>>,
-        how: &Warm,
-    ) -> Warmed
-    where
-        S: Service<Request<B>, Response = Response<R>> + Clone + Send + 'static,
-        S::Future: Send + 'static,
-        S::Error: Send + 'static,
-        B: Send + 'static,
-        R: Body + Send + 'static,
-        R::Data: Send,
-        R::Error: Send,
-    {
-        warm(&self.shared, service, requests, how).await
     }
 
     /// Invalidates everything, at once, and gives the memory back.

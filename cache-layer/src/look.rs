@@ -2,7 +2,7 @@
 
 use crate::body::ResponseBody;
 use crate::cache_status::{Details, Outcome};
-use crate::fill::{Ask, Candidates, Missing};
+use crate::fill::{Ask, Missing};
 use crate::key::{Key, Lookup, Named};
 use crate::rfc9111::directives::RequestDirectives;
 use crate::rfc9111::parts::Gaps;
@@ -177,7 +177,7 @@ impl Look {
         let softened = invalidations.is_softened(head.claim());
         let usable = !softened && reusable(&self.wants, head.age(now), head.rules()).is_ok();
         let ask = match &stored.content {
-            _ if answers && has_validator(head.headers()) => Ask::whether(&stored),
+            _ if answers && has_validator(head.headers()) => Ask::Whether(Arc::clone(&stored)),
             Content::Parts(_) if usable => match self.missing(&stored, request) {
                 // What is too long to keep is not worth putting together.
                 Some(missing) if missing.wanted.length() <= shared.settings.max_body_bytes() => {
@@ -212,11 +212,11 @@ impl Look {
             return Ask::Afresh;
         }
         let newest_first = resource.variants().iter().rev();
-        let candidates: Candidates = newest_first.filter(worth).take(MOST).cloned().collect();
+        let candidates: Vec<_> = newest_first.filter(worth).take(MOST).cloned().collect();
         if candidates.is_empty() {
             Ask::Afresh
         } else {
-            Ask::Whether(candidates)
+            Ask::Which(candidates)
         }
     }
 

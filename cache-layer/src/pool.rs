@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// What layers of several namespaces share: the memory, and all that is in it.
+/// One memory, and what guards it.
 pub(crate) struct Pool {
     pub(crate) store: MemoryStore,
     pub(crate) invalidations: Invalidations,

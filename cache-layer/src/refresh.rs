@@ -46,7 +46,7 @@ pub(crate) fn refresh<S, B, R>(
     shared.counters.refreshed.count();
     drop(seat);
     let ask = if has_validator(stored.head.headers()) {
-        Ask::whether(stored)
+        Ask::Whether(Arc::clone(stored))
     } else {
         Ask::Afresh
     };

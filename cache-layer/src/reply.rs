@@ -14,7 +14,7 @@ use crate::warm::WasStored;
 use http::{HeaderMap, Response, StatusCode, header};
 use tokio::time::Instant;
 
-/// How a client is answered that did not find its answer in the store.
+/// What the answer to such a client depends on.
 pub(crate) struct Reply<'a> {
     pub(crate) shared: &'a Shared,
     pub(crate) look: &'a Look,

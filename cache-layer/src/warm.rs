@@ -1,6 +1,7 @@
 //! Filling the cache before anybody asks.
 
 use crate::fill::Lifetimes;
+use crate::handle::CacheHandle;
 use crate::policy::LONGEST;
 use crate::shared::Shared;
 use http::{Method, Request, Response};
@@ -106,39 +107,69 @@ impl Warming {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct WasStored;
 
-pub(crate) async fn warm<S, B, R>(
-    shared: &Arc<Shared>,
-    service: S,
-    requests: impl IntoIterator<Item = Request<B>>,
-    how: &Warm,
-) -> Warmed
-where
-    S: Service<Request<B>, Response = Response<R>> + Clone + Send + 'static,
-    S::Future: Send + 'static,
-    S::Error: Send + 'static,
-    B: Send + 'static,
-    R: Body + Send + 'static,
-    R::Data: Send,
-    R::Error: Send,
-{
-    let _under_way = UnderWay::new(Arc::clone(shared));
-    let (mut warmed, mut running) = (Warmed::default(), JoinSet::new());
-    for mut request in requests {
-        if running.len() >= how.at_once.get()
-            && let Some(ended) = running.join_next().await
-        {
+impl CacheHandle {
+    /// Sends requests through a service that has this cache in it, so that their answers are there
+    /// before somebody asks; says what came of them.
+    ///
+    /// They become GET requests, and what is stored already is asked for anew. The bodies are read
+    /// and thrown away.
+    ///
+    /// ```
+    /// use axum::{Router, body::Body, http::{Request, header}, routing::get};
+    /// use cache_layer::{CacheLayer, Warm};
+    /// use std::time::Duration;
+    ///
+    /// # let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    /// # runtime.block_on(async {
+    /// let cache = CacheLayer::new(1 << 20);
+    /// let handle = cache.handle();
+    /// let app: Router = Router::new()
+    ///     .route("/", get(|| async { ([(header::CACHE_CONTROL, "max-age=5")], "hello") }))
+    ///     .layer(cache);
+    ///
+    /// let hot = ["http://a.example/"].map(|uri| Request::get(uri).body(Body::empty()).unwrap());
+    /// let warmed = handle.warm(app, hot, &Warm::new().ttl(Duration::from_secs(60))).await;
+    /// assert_eq!(warmed.stored, 1);
+    /// # });
+    /// ```
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping it ends the requests that are under way; what has been stored stays.
+    pub async fn warm<S, B, R>(
+        &self,
+        service: S,
+        requests: impl IntoIterator<Item = Request<B>>,
+        how: &Warm,
+    ) -> Warmed
+    where
+        S: Service<Request<B>, Response = Response<R>> + Clone + Send + 'static,
+        S::Future: Send + 'static,
+        S::Error: Send + 'static,
+        B: Send + 'static,
+        R: Body + Send + 'static,
+        R::Data: Send,
+        R::Error: Send,
+    {
+        let _under_way = UnderWay::new(Arc::clone(&self.shared));
+        let (mut warmed, mut running) = (Warmed::default(), JoinSet::new());
+        for mut request in requests {
+            if running.len() >= how.at_once.get()
+                && let Some(ended) = running.join_next().await
+            {
+                warmed.count(ended.ok().flatten());
+            }
+            *request.method_mut() = Method::GET;
+            request.extensions_mut().insert(Warming { ttl: how.ttl });
+            request.extensions_mut().insert(Fetch::Warm);
+            let answer = service.clone().oneshot(request);
+            running.spawn(async move { drain(answer.await.ok()?).await });
+        }
+        while let Some(ended) = running.join_next().await {
             warmed.count(ended.ok().flatten());
         }
-        *request.method_mut() = Method::GET;
-        request.extensions_mut().insert(Warming { ttl: how.ttl });
-        request.extensions_mut().insert(Fetch::Warm);
-        let answer = service.clone().oneshot(request);
-        running.spawn(async move { drain(answer.await.ok()?).await });
+        warmed
     }
-    while let Some(ended) = running.join_next().await {
-        warmed.count(ended.ok().flatten());
-    }
-    warmed
 }
 
 /// Whether the answer was stored; none if it broke off.

@@ -8,7 +8,6 @@ use crate::rfc9111::validation;
 use crate::store::Stored;
 use bytes::Bytes;
 use http::{HeaderMap, Request, Response, StatusCode, header, request};
-use smallvec::{SmallVec, smallvec};
 use std::sync::Arc;
 use tokio::time::Instant;
 use tower::ServiceExt;
@@ -18,15 +17,13 @@ use tower_service::Service;
 pub(crate) enum Ask {
     /// For what the request asks for.
     Afresh,
-    /// Whether one of these holds, and for what the request asks for if none does (RFC 9111 section
-    /// 4.3.1).
-    Whether(Candidates),
+    /// Whether this still holds, and for what the request asks for if not (RFC 9111 section 4.3.1).
+    Whether(Arc<Stored>),
+    /// Whether one of these variants, none of which was selected, is the answer all the same.
+    Which(Vec<Arc<Stored>>),
     /// For what is missing of these parts (section 3.4).
     Missing(Arc<Stored>, Missing),
 }
-
-/// Nearly always one: what was selected. Else all variants, none of which was.
-pub(crate) type Candidates = SmallVec<[Arc<Stored>; 1]>;
 
 /// The gap in what a request asks for.
 pub(crate) struct Missing {
@@ -39,13 +36,6 @@ pub(crate) struct Missing {
     pub(crate) as_part: bool,
     /// The length of the whole.
     pub(crate) complete: u64,
-}
-
-impl Ask {
-    /// Whether this one still holds.
-    pub(crate) fn whether(stored: &Arc<Stored>) -> Self {
-        Self::Whether(smallvec![Arc::clone(stored)])
-    }
 }
 
 /// What came of asking the origin.
@@ -89,8 +79,9 @@ where
     let headers = &mut request.headers;
     match &how {
         Ask::Afresh => {}
-        Ask::Whether(stored) => {
-            validation::ask(headers, stored.iter().map(|stored| stored.head.headers()));
+        Ask::Whether(stored) => validation::ask(headers, stored.head.headers()),
+        Ask::Which(all) => {
+            validation::ask_which(headers, all.iter().map(|stored| stored.head.headers()));
         }
         Ask::Missing(stored, missing) => ask_for_gap(headers, stored.head.headers(), missing),
     }
@@ -99,9 +90,13 @@ where
     let reply = match (&answer, how) {
         (Ok(response), Ask::Whether(stored)) if response.status() == StatusCode::NOT_MODIFIED => {
             let said = response.headers();
-            validation::confirmed(said, &stored, |stored| stored.head.headers())
-                .filter(|stored| names_parts(said, stored))
-                .map(|stored| Reply::Confirmed(Arc::clone(stored)))
+            let confirms = validation::confirms(said, stored.head.headers());
+            (confirms && names_parts(said, &stored)).then_some(Reply::Confirmed(stored))
+        }
+        (Ok(response), Ask::Which(all)) if response.status() == StatusCode::NOT_MODIFIED => {
+            let named =
+                |stored: &Arc<Stored>| validation::names(response.headers(), stored.head.headers());
+            all.into_iter().find(named).map(Reply::Confirmed)
         }
         (Ok(response), Ask::Missing(stored, missing))
             if response.status() == StatusCode::PARTIAL_CONTENT =>

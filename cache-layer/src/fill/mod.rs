@@ -42,7 +42,7 @@ mod table;
 mod task;
 
 pub(crate) use arrival::Arrival;
-pub(crate) use ask::{Ask, Candidates, Missing};
+pub(crate) use ask::{Ask, Missing};
 pub(crate) use judge::{Lifetimes, Question, Received, Verdict, judge};
 pub(crate) use seat::{Broken, Fill, Headline, Newcomer, Seat};
 pub(crate) use table::{Fills, Joined, Lead};

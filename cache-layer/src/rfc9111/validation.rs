@@ -8,49 +8,39 @@ pub(crate) fn has_validator(stored: &HeaderMap) -> bool {
     stored.contains_key(header::ETAG) || stored.contains_key(header::LAST_MODIFIED)
 }
 
-/// Makes a request conditional on what is stored (section 4.3.1): on one answer by all that it is
-/// known by, on several by their tags, which tell the origin's reply which one it is about.
-pub(crate) fn ask<'a>(
-    request: &mut HeaderMap,
-    stored: impl Iterator<Item = &'a HeaderMap> + Clone,
-) {
-    let mut tags = Vec::new();
-    for tag in stored.clone().filter_map(|stored| stored.get(header::ETAG)) {
-        if !tags.is_empty() {
-            tags.extend_from_slice(b", ");
+/// Makes a request conditional on what is stored (section 4.3.1).
+pub(crate) fn ask(request: &mut HeaderMap, stored: &HeaderMap) {
+    for (validator, condition) in [
+        (header::ETAG, header::IF_NONE_MATCH),
+        (header::LAST_MODIFIED, header::IF_MODIFIED_SINCE),
+    ] {
+        if let Some(value) = stored.get(validator) {
+            request.insert(condition, value.clone());
         }
-        tags.extend_from_slice(tag.as_bytes());
-    }
-    if let Ok(tags) = HeaderValue::from_bytes(&tags)
-        && !tags.is_empty()
-    {
-        request.insert(header::IF_NONE_MATCH, tags);
-    }
-    let mut all = stored;
-    if let (Some(one), None) = (all.next(), all.next())
-        && let Some(modified) = one.get(header::LAST_MODIFIED)
-    {
-        request.insert(header::IF_MODIFIED_SINCE, modified.clone());
     }
 }
 
-/// Which of the answers that it was asked about a 304 speaks of (section 4.3.4): of several, the one
-/// whose tag it names.
-pub(crate) fn confirmed<'a, T>(
-    not_modified: &HeaderMap,
-    stored: &'a [T],
-    fields: impl Fn(&T) -> &HeaderMap,
-) -> Option<&'a T> {
-    let named = stored.len() == 1 || not_modified.contains_key(header::ETAG);
-    let mut confirmed = stored
-        .iter()
-        .filter(|stored| named && confirms(not_modified, fields(stored)));
-    confirmed.next()
+/// Makes a request conditional on several variants, none of which was selected: by their tags alone,
+/// as variants may have a date in common.
+pub(crate) fn ask_which<'a>(request: &mut HeaderMap, stored: impl Iterator<Item = &'a HeaderMap>) {
+    let tags: Vec<_> = stored
+        .filter_map(|stored| stored.get(header::ETAG))
+        .map(HeaderValue::as_bytes)
+        .collect();
+    if let Ok(tags) = HeaderValue::from_bytes(&tags.join(&b", "[..])) {
+        request.insert(header::IF_NONE_MATCH, tags);
+    }
+}
+
+/// Whether a 304 names the very tag of what is stored.
+pub(crate) fn names(not_modified: &HeaderMap, stored: &HeaderMap) -> bool {
+    let tag = not_modified.get(header::ETAG);
+    tag.is_some() && tag == stored.get(header::ETAG)
 }
 
 /// Whether a 304 speaks of what is stored (section 4.3.4). A strong validator must be the same; a
 /// weak one may be; one that is missing leaves only the answer that was asked about.
-fn confirms(not_modified: &HeaderMap, stored: &HeaderMap) -> bool {
+pub(crate) fn confirms(not_modified: &HeaderMap, stored: &HeaderMap) -> bool {
     let stored_tag = stored.get(header::ETAG).map(HeaderValue::as_bytes);
     match not_modified.get(header::ETAG).map(HeaderValue::as_bytes) {
         Some(tag) if tag.starts_with(b"W/") => stored_tag.is_some_and(|own| weak(own) == weak(tag)),
@@ -113,7 +103,7 @@ mod tests {
     fn both_validators_are_sent() {
         let mut request = map(&[("if-none-match", "\"client's\""), ("accept", "x")]);
         let stored = map(&[("etag", "W/\"e\""), ("last-modified", "then")]);
-        ask(&mut request, [&stored].into_iter());
+        ask(&mut request, &stored);
         let expected = [
             ("if-none-match", "W/\"e\""),
             ("if-modified-since", "then"),
@@ -127,19 +117,22 @@ mod tests {
     fn several_are_asked_about_by_tag_and_told_apart_by_tag() {
         let stored = [
             map(&[("etag", "\"a\""), ("last-modified", "then")]),
-            map(&[("etag", "W/\"b\"")]),
+            map(&[("etag", "\"b\"")]),
         ];
-        let mut request = HeaderMap::new();
-        ask(&mut request, stored.iter());
-        assert_eq!(request, map(&[("if-none-match", "\"a\", W/\"b\"")]));
-        let which = |said: &[_]| {
-            let fields = confirmed(&map(said), &stored, |stored| stored)?;
-            fields.get(header::ETAG).cloned()
-        };
-        assert_eq!(which(&[("etag", "\"a\"")]).unwrap(), "\"a\"");
-        assert_eq!(which(&[("etag", "W/\"b\"")]).unwrap(), "W/\"b\"");
-        assert_eq!(which(&[("etag", "\"c\"")]), None);
-        assert_eq!(which(&[]), None);
+        for (count, tags) in [(1, "\"a\""), (2, "\"a\", \"b\"")] {
+            let mut request = HeaderMap::new();
+            ask_which(&mut request, stored.iter().take(count));
+            assert_eq!(request, map(&[("if-none-match", tags)]));
+        }
+        for (said, expected) in [
+            (&[("etag", "\"a\"")][..], true),
+            (&[("etag", "W/\"a\"")], false),
+            (&[("etag", "\"b\"")], false),
+            (&[("last-modified", "then")], false),
+            (&[], false),
+        ] {
+            assert_eq!(names(&map(said), &stored[0]), expected, "{said:?}");
+        }
     }
 
     #[test]

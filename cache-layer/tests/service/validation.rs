@@ -256,3 +256,25 @@ async fn what_must_be_asked_about_is_a_504_where_nobody_can_be_asked() {
         }
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_date_does_not_tell_variants_apart() {
+    let modified = ("last-modified", STORED[2].1);
+    let origin = Origin::new(move |call, request| {
+        let kind = request.headers()["x-kind"].to_str().unwrap().to_owned();
+        let fields = [FRESH, ("vary", "x-kind"), ("etag", "\"1\""), modified];
+        assert!(!request.headers().contains_key("if-modified-since"));
+        match call {
+            0 => answer(&fields, kind),
+            // It says "not modified" without saying what, and is asked for the whole.
+            1 => not_modified(&[FRESH, ("vary", "x-kind"), modified]),
+            _ => answer(&[FRESH, ("vary", "x-kind"), modified], kind),
+        }
+    });
+    let (cache, _) = cached(&origin);
+    for kind in ["1", "2"] {
+        let seen = ask(&cache, request("GET", "http://a/x", &[("x-kind", kind)])).await;
+        assert_eq!((seen.status, seen.text()), (200, kind));
+    }
+    assert_eq!(origin.calls(), 3);
+}
