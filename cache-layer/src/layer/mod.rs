@@ -1,14 +1,16 @@
+mod keys;
+mod lifetimes;
+mod storing;
+
 use crate::cache_status::CacheStatus;
 use crate::error::ConfigError;
 use crate::handle::CacheHandle;
 use crate::policy::LONGEST;
 use crate::pool::Pool;
-use crate::rfc9111::storable::{Cookies, SetCookie};
 use crate::service::Cache;
 use crate::settings::Settings;
 use crate::shared::Shared;
 use crate::store::Eviction;
-use http::HeaderName;
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -69,137 +71,6 @@ impl CacheLayer {
         })
     }
 
-    /// The longest body that is stored, in bytes; default 1 MiB, never more than the whole cache.
-    ///
-    /// A longer one streams through and is not stored.
-    pub fn max_entry_bytes(mut self, bytes: u64) -> Self {
-        self.setting().max_entry_bytes = bytes;
-        self
-    }
-
-    /// A lifetime for answers whose origin states none; off by default.
-    ///
-    /// It applies to the statuses 200, 203, 204, 300, 301 and 308 only. An answer that says anything
-    /// of its own lifetime, or forbids storing, is taken at its word. Zero turns it off; more than
-    /// 68 years count as 68.
-    pub fn default_ttl(mut self, ttl: Duration) -> Self {
-        self.setting().default_ttl = Some(ttl.min(LONGEST)).filter(|ttl| !ttl.is_zero());
-        self
-    }
-
-    /// Whether answers that state no lifetime, but a `Last-Modified`, are fresh for a tenth of the time
-    /// since then, a day at most (RFC 9111 section 4.2.2); off by default.
-    ///
-    /// It applies to the statuses of RFC 9110 section 15.1, and to any by `public`, where
-    /// [`default_ttl`](Self::default_ttl) does not.
-    pub fn heuristic(mut self, on: bool) -> Self {
-        self.setting().heuristic = on;
-        self
-    }
-
-    /// For how long past its lifetime an answer is served at once and fetched anew in the background,
-    /// where it does not say so itself (RFC 5861 section 3); off by default.
-    ///
-    /// `must-revalidate`, `proxy-revalidate`, `s-maxage` and `no-cache` forbid it. More than 68 years
-    /// count as 68.
-    pub fn stale_while_revalidate(mut self, time: Duration) -> Self {
-        self.setting().stale_while_revalidate = time.min(LONGEST);
-        self
-    }
-
-    /// For how long past its lifetime an answer is served where the service fails, or answers 500,
-    /// 502, 503 or 504, where it does not say so itself (RFC 5861 section 4); off by default.
-    ///
-    /// `must-revalidate`, `proxy-revalidate`, `s-maxage` and `no-cache` forbid it. More than 68 years
-    /// count as 68.
-    pub fn stale_if_error(mut self, time: Duration) -> Self {
-        self.setting().stale_if_error = time.min(LONGEST);
-        self
-    }
-
-    /// Whether an answer is served past its lifetime, for as long as it is there, where the service
-    /// fails with an error of its own: RFC 9111 section 4.2.4 allows it to a cache that is cut off; off
-    /// by default.
-    ///
-    /// `must-revalidate`, `proxy-revalidate`, `s-maxage` and `no-cache` forbid it.
-    pub fn stale_if_disconnected(mut self, on: bool) -> Self {
-        self.setting().stale_if_disconnected = on;
-        self
-    }
-
-    /// Fields that speak to this cache in place of `Cache-Control` and `Expires`, such as
-    /// `CDN-Cache-Control`, the most telling first (RFC 9213); none by default.
-    pub fn targeted(mut self, fields: impl IntoIterator<Item = HeaderName>) -> Self {
-        self.setting().targeted = fields.into_iter().collect();
-        self
-    }
-
-    /// What becomes of answers with `Set-Cookie`; they are not stored by default.
-    pub fn set_cookie(mut self, set_cookie: SetCookie) -> Self {
-        self.setting().set_cookie = set_cookie;
-        self
-    }
-
-    /// What becomes of requests with `Cookie`; by default they share only what says that it is for
-    /// everybody.
-    pub fn cookies(mut self, cookies: Cookies) -> Self {
-        self.setting().cookies = cookies;
-        self
-    }
-
-    /// Whether an answer to POST that states its lifetime, and in `Content-Location` that it is what a
-    /// GET of the same URI would get, answers later GET requests (RFC 9110 section 9.3.3); off by
-    /// default.
-    pub fn store_post(mut self, on: bool) -> Self {
-        self.setting().store_post = on;
-        self
-    }
-
-    /// Whether answers to QUERY are stored, with the request's content as part of the key (RFC 10008
-    /// section 2.7); off by default.
-    pub fn query(mut self, on: bool) -> Self {
-        self.setting().query = on;
-        self
-    }
-
-    /// A gRPC method whose answers are stored, with the request's content as part of the key, by its
-    /// path, such as `/package.Service/Method`; none by default.
-    ///
-    /// Only for unary methods that change nothing. Answers live as long as their `cache-control`
-    /// metadata say, else for `ttl` (more than 68 years count as 68), and only with status OK. What
-    /// was asked for with `authorization` metadata is not shared, unless it says `public`.
-    ///
-    /// # Panics
-    ///
-    /// If the path does not begin with a slash, or `ttl` is zero.
-    #[track_caller]
-    pub fn grpc_method(mut self, path: &str, ttl: Duration) -> Self {
-        assert!(
-            path.starts_with('/'),
-            "grpc_method is {path:?}, but must be like \"/package.Service/Method\""
-        );
-        assert!(
-            !ttl.is_zero(),
-            "the ttl of grpc_method {path:?} is 0 s, but must be longer"
-        );
-        self.setting().grpc.push((path.into(), ttl.min(LONGEST)));
-        self
-    }
-
-    /// The longest content of a QUERY or gRPC request that becomes part of a key, in bytes; 64 KiB by
-    /// default. Requests with more are passed on.
-    pub fn max_key_content(mut self, bytes: u64) -> Self {
-        self.setting().max_key_content = bytes;
-        self
-    }
-
-    /// Whether `No-Vary-Search` in answers is heeded: which parameters of a query matter
-    /// (draft-ietf-httpbis-no-vary-search-10); off by default.
-    pub fn no_vary_search(mut self, on: bool) -> Self {
-        self.setting().no_vary_search = on;
-        self
-    }
-
     /// An extension that background requests inherit from the request that caused them.
     ///
     /// They have none otherwise, as extensions may say who the client is. A service below that fails
@@ -210,23 +81,6 @@ impl CacheLayer {
                 to.insert(extension.clone());
             }
         });
-        self
-    }
-
-    /// The share by which lifetimes of our own making, as [`default_ttl`](Self::default_ttl), are
-    /// shortened at random, so that what was stored together does not expire together: from `0.0` to
-    /// `1.0`, by default `0.1`.
-    ///
-    /// # Panics
-    ///
-    /// If the share is out of range.
-    #[track_caller]
-    pub fn ttl_jitter(mut self, share: f64) -> Self {
-        assert!(
-            (0.0..=1.0).contains(&share),
-            "ttl_jitter is {share}, but must be from 0.0 to 1.0"
-        );
-        self.setting().ttl_jitter = share;
         self
     }
 
@@ -257,12 +111,6 @@ impl CacheLayer {
             "fill_timeout is 0 s, but must be longer"
         );
         self.setting().fill_timeout = timeout;
-        self
-    }
-
-    /// Text that is part of every key; empty by default.
-    pub fn namespace(mut self, namespace: impl AsRef<[u8]>) -> Self {
-        self.setting().namespace = namespace.as_ref().into();
         self
     }
 
