@@ -54,6 +54,8 @@ pub(crate) struct Found {
     place: usize,
     now: Instant,
     reuse: Reuse,
+    /// How many requests the entry has answered with this one.
+    hits: u32,
 }
 
 impl Found {
@@ -70,8 +72,12 @@ impl Found {
 impl<K: Lookup> Look<K> {
     /// The stored answer, if it may be used without asking the origin; else why not.
     pub(crate) fn up(&self, shared: &Shared, request: &HeaderMap) -> Result<Found, Forward> {
-        let resource = shared.pool.store.get(&self.key).ok_or(Forward::UriMiss)?;
-        self.judge(shared, resource, request)
+        let now = Instant::now();
+        let store = &shared.pool.store;
+        let resource = store.get(&self.key, now).ok_or(Forward::UriMiss)?;
+        let mut found = self.judge(shared, resource, request, now)?;
+        found.hits = store.used(&found.resource, now);
+        Ok(found)
     }
 
     fn judge(
@@ -79,6 +85,7 @@ impl<K: Lookup> Look<K> {
         shared: &Shared,
         resource: Arc<Resource>,
         request: &HeaderMap,
+        now: Instant,
     ) -> Result<Found, Forward> {
         let place = resource.select(request).ok_or(Forward::VaryMiss)?;
         let stored = &resource.variants()[place];
@@ -90,7 +97,6 @@ impl<K: Lookup> Look<K> {
         if !head.allows(self.asked) {
             return Err(Forward::Request);
         }
-        let now = Instant::now();
         let age = head.age(now);
         let reuse = if invalidations.is_softened(head.claim()) {
             // Stale from the moment of the purge on, whatever it said.
@@ -111,6 +117,7 @@ impl<K: Lookup> Look<K> {
             place,
             now,
             reuse,
+            hits: 0,
         })
     }
 
@@ -151,13 +158,12 @@ impl<K: Lookup> Look<K> {
 impl Look {
     /// As [`up`](Self::up), for second looks.
     pub(crate) fn up_again(&self, shared: &Shared, request: &HeaderMap) -> Option<Found> {
-        let resource = shared.pool.store.get_again(&self.key)?;
-        self.judge(shared, resource, request).ok()
+        self.up(shared, request).ok()
     }
 
     /// What is stored for such a request, in whatever state.
     pub(crate) fn stored(&self, shared: &Shared, request: &HeaderMap) -> Option<Arc<Stored>> {
-        let resource = shared.pool.store.get_again(&self.key)?;
+        let resource = shared.pool.store.get(&self.key, Instant::now())?;
         let stored = &resource.variants()[resource.select(request)?];
         let head = &stored.head;
         (head.allows(self.asked) && shared.pool.invalidations.stands(head.claim()))
@@ -195,7 +201,7 @@ impl Look {
     fn ask_which(&self, shared: &Shared, request: &HeaderMap) -> Ask {
         // A handful is worth a question; more would make a field that servers refuse.
         const MOST: usize = 8;
-        let Some(resource) = shared.pool.store.get_again(&self.key) else {
+        let Some(resource) = shared.pool.store.get(&self.key, Instant::now()) else {
             return Ask::Afresh;
         };
         let invalidations = &shared.pool.invalidations;

@@ -30,6 +30,8 @@ pub struct CacheStats {
     pub refreshed: u64,
     /// Answers put into the store.
     pub stored: u64,
+    /// Answers that were not stored because others are asked for more often.
+    pub not_admitted: u64,
     /// Answers that might have been stored, but for which there was no room.
     pub refused_room: u64,
     /// Requests to the service in flight on behalf of the store.
@@ -54,6 +56,7 @@ pub(crate) struct Counters {
     pub(crate) validated: Counter,
     pub(crate) refreshed: Counter,
     pub(crate) stored: Counter,
+    pub(crate) not_admitted: Counter,
     pub(crate) refused_room: Counter,
 }
 

@@ -7,7 +7,7 @@ use crate::rfc9111::parts::Parts;
 use crate::rfc9111::range::ContentRange;
 use crate::shared::Shared;
 use crate::store::{Content, Head, Stored};
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use http::HeaderMap;
 use http_body::Body;
 use std::pin::{Pin, pin};
@@ -79,12 +79,13 @@ pub(super) async fn read<B: Body<Data = Bytes>>(
                 continue;
             }
         };
-        total += data.len() as u64;
-        if kept.is_some() && (total > limit || !store.has_room()) {
+        let length = data.len() as u64;
+        if kept.is_some() && (total + length > limit || !store.make_room(total, length)) {
             kept = None;
             lead.leave_table();
             lead.fill.pass();
         }
+        total += length;
         let last = body.is_end_stream() && shape.after.is_empty();
         if let Some(frames) = &mut kept {
             frames.push(data.clone());
@@ -101,7 +102,7 @@ pub(super) async fn read<B: Body<Data = Bytes>>(
             return;
         }
         if kept.is_none() {
-            let window = if store.has_room() { WINDOW } else { 0 };
+            let window = if store.has_room(0) { WINDOW } else { 0 };
             if !lead.fill.room(window).await {
                 return;
             }
@@ -148,19 +149,21 @@ pub(super) fn keep(
     {
         return;
     }
-    let mut body = BytesMut::with_capacity(total);
-    frames
-        .iter()
-        .for_each(|frame| body.extend_from_slice(frame));
-    let body = body.freeze();
+    let store = &shared.pool.store;
+    let own = total as u64;
+    if !store.make_room(own, own) {
+        shared.counters.refused_room.count();
+        return;
+    }
+    let body = frames.concat();
+    let ledger = store.ledger();
     let content = match shape.part {
-        None => Content::Whole(body),
-        Some(part) => match Parts::new(part, body) {
-            Some(parts) => Content::of(parts.at_most(shared.settings.max_body_bytes())),
+        None => Content::Whole(ledger.hold(body)),
+        Some(part) => match Parts::new(part, body.into()) {
+            Some(parts) => Content::of(parts.at_most(shared.settings.max_body_bytes()), ledger),
             None => return,
         },
     };
-    let ledger = shared.pool.store.ledger();
     let stored = Stored::new(ledger, Head::clone(head), content, trailers);
     shared.put(key, Arc::new(stored), None);
 }
