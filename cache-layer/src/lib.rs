@@ -187,6 +187,6 @@ pub use layer::CacheLayer;
 pub use policy::CachePolicy;
 pub use rfc9111::storable::{Cookies, SetCookie};
 pub use service::Cache;
-pub use stats::CacheStats;
-pub use store::Eviction;
+pub use stats::{CacheStats, Evictions, TopKey};
+pub use store::{Eviction, TopBy};
 pub use warm::{Fetch, Warm, Warmed};

@@ -48,14 +48,17 @@ impl Look<Named<'_>> {
     }
 }
 
+/// So many requests in one lifetime make an answer worth being fetched before anybody needs it.
+const HOT: u32 = 10;
+
 /// A stored answer that may be used without asking the origin.
 pub(crate) struct Found {
     resource: Arc<Resource>,
     place: usize,
     now: Instant,
     reuse: Reuse,
-    /// How many requests the entry has answered with this one.
-    hits: u32,
+    /// To be fetched anew by whoever has found it.
+    renews: bool,
 }
 
 impl Found {
@@ -63,9 +66,13 @@ impl Found {
         &self.resource.variants()[self.place]
     }
 
-    /// To be fetched anew in the background.
     pub(crate) fn is_stale(&self) -> bool {
         self.reuse == Reuse::WhileRevalidating
+    }
+
+    /// Whether it is to be fetched anew in the background.
+    pub(crate) fn renews(&self) -> bool {
+        self.renews
     }
 }
 
@@ -73,11 +80,28 @@ impl<K: Lookup> Look<K> {
     /// The stored answer, if it may be used without asking the origin; else why not.
     pub(crate) fn up(&self, shared: &Shared, request: &HeaderMap) -> Result<Found, Forward> {
         let now = Instant::now();
+        shared.pool.sweep_if_due(now);
         let store = &shared.pool.store;
         let resource = store.get(&self.key, now).ok_or(Forward::UriMiss)?;
         let mut found = self.judge(shared, resource, request, now)?;
-        found.hits = store.used(&found.resource, now);
+        let hits = store.used(&found.resource, found.stored(), now);
+        found.renews = self.is_to_renew(shared, &found, hits);
         Ok(found)
+    }
+
+    /// What is stale, and what soon will be and was asked for often: once, not by each of many.
+    fn is_to_renew(&self, shared: &Shared, found: &Found, hits: u32) -> bool {
+        if found.is_stale() {
+            return true;
+        }
+        let share = shared.settings.refresh_ahead;
+        if share == 0.0 || hits < HOT {
+            return false;
+        }
+        let head = &found.stored().head;
+        let lifetime = head.rules().lifetime;
+        let age = head.age(found.now);
+        age < lifetime && age >= lifetime.mul_f64(1.0 - share) && found.resource.renew()
     }
 
     fn judge(
@@ -117,7 +141,7 @@ impl<K: Lookup> Look<K> {
             place,
             now,
             reuse,
-            hits: 0,
+            renews: false,
         })
     }
 

@@ -8,6 +8,7 @@ use crate::store::{Invalidations, Marks, MemoryStore, Place, Purge, Resource, gi
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
+use tokio::runtime::Handle;
 use tokio::time::Instant;
 
 /// One memory, and what guards it.
@@ -19,7 +20,7 @@ pub(crate) struct Pool {
     pub(crate) searches: Searches,
     pub(crate) secret: Secret,
     start: Instant,
-    /// Milliseconds after `start` from which on the dead are swept out again.
+    /// Seconds after `start` from which on the dead are swept out again.
     next_sweep: AtomicU64,
     /// The last invalidation whose victims have been removed.
     searched: AtomicU64,
@@ -30,7 +31,7 @@ pub(crate) struct Pool {
 /// More variants than this under one key and the oldest leaves.
 const MAX_VARIANTS: usize = 32;
 
-/// How often the dead are swept out, while there are misses.
+/// How often the dead are swept out, while there are requests.
 const SWEEP_EVERY: Duration = Duration::from_secs(60);
 
 impl Pool {
@@ -49,7 +50,7 @@ impl Pool {
             searches: Searches::new(),
             secret: Secret::draw(),
             start,
-            next_sweep: AtomicU64::new(SWEEP_EVERY.as_millis() as u64),
+            next_sweep: AtomicU64::new(SWEEP_EVERY.as_secs()),
             searched: AtomicU64::new(0),
             drawn: AtomicU64::new(0),
         }
@@ -97,19 +98,24 @@ impl Pool {
         }
     }
 
-    /// Called on misses: sweeps the dead out now and then, off the async workers.
+    /// Called on requests: sweeps the dead out now and then, off the async workers.
     pub(crate) fn sweep_if_due(self: &Arc<Self>, now: Instant) {
-        let elapsed = now.saturating_duration_since(self.start).as_millis() as u64;
+        let elapsed = now.saturating_duration_since(self.start).as_secs();
         let due = self.next_sweep.load(Ordering::Relaxed);
-        let next = elapsed + SWEEP_EVERY.as_millis() as u64;
-        if elapsed >= due
-            && self
-                .next_sweep
-                .compare_exchange(due, next, Ordering::Relaxed, Ordering::Relaxed)
-                .is_ok()
-        {
+        if elapsed >= due {
+            self.sweep_by_and_by(elapsed, due);
+        }
+    }
+
+    #[cold]
+    fn sweep_by_and_by(self: &Arc<Self>, elapsed: u64, due: u64) {
+        let next = elapsed + SWEEP_EVERY.as_secs();
+        let (ours, others) = (Ordering::Relaxed, Ordering::Relaxed);
+        let first = self.next_sweep.compare_exchange(due, next, ours, others);
+        // A hit needs no runtime; where there is none, a later request will do.
+        if let (Ok(_), Ok(runtime)) = (first, Handle::try_current()) {
             let pool = Arc::downgrade(self);
-            tokio::task::spawn_blocking(move || {
+            runtime.spawn_blocking(move || {
                 if let Some(pool) = pool.upgrade() {
                     pool.sweep();
                 }

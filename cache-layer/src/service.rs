@@ -110,6 +110,8 @@ where
                     let response = look.answer(shared, &found, request.headers());
                     if found.is_stale() {
                         shared.counters.stale.count();
+                    }
+                    if found.renews() {
                         let look = look.own();
                         let (parts, _) = request.into_parts();
                         let (service, none) = (&self.inner, Bytes::new());

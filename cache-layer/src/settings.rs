@@ -33,6 +33,8 @@ pub(crate) struct Settings {
     pub(crate) carried: Vec<Carry>,
     pub(crate) ttl_jitter: f64,
     pub(crate) time_to_idle: Option<Duration>,
+    /// Share of a lifetime, before its end; 0 is off.
+    pub(crate) refresh_ahead: f64,
     pub(crate) eviction: Eviction,
     pub(crate) collapse_wait: Duration,
     pub(crate) fill_timeout: Duration,
@@ -65,6 +67,7 @@ impl Settings {
             carried: Vec::new(),
             ttl_jitter: 0.1,
             time_to_idle: None,
+            refresh_ahead: 0.0,
             eviction: Eviction::default(),
             collapse_wait: Duration::from_secs(30),
             fill_timeout: Duration::from_secs(60),

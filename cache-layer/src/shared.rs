@@ -15,8 +15,8 @@ use crate::rfc9111::storable::Refusal;
 use crate::rfc9111::vary::Selection;
 use crate::search::{self, Learnt};
 use crate::settings::Settings;
-use crate::stats::{CacheStats, Counters};
-use crate::store::{Claim, GroupPlaces, Head, Place, Purge, Put, Stored};
+use crate::stats::{CacheStats, Counters, TopKey};
+use crate::store::{Claim, GroupPlaces, Head, Place, Purge, Put, Stored, TopBy};
 use http::uri::{Authority, Scheme};
 use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
 use std::sync::Arc;
@@ -280,6 +280,17 @@ impl Shared {
         self.pool.store.clear();
     }
 
+    pub(crate) fn top_keys(&self, by: TopBy, most: usize, by_name: bool) -> Vec<TopKey> {
+        let top = self.pool.store.top(by, most).into_iter();
+        top.map(|(counted, resource)| TopKey {
+            id: counted.digest,
+            count: counted.count,
+            over: counted.over,
+            key: resource.filter(|_| by_name).map(|one| one.show()),
+        })
+        .collect()
+    }
+
     pub(crate) fn stats(&self) -> CacheStats {
         let pool = &self.pool;
         let Counters {
@@ -311,6 +322,7 @@ impl Shared {
             refused_room: refused_room.get(),
             filling: pool.fills.in_flight(),
             entries: pool.store.entries(),
+            evictions: pool.store.evicted.so_far(),
             bytes: pool.store.ledger().bytes(),
             max_bytes: self.settings.max_bytes,
         }

@@ -79,4 +79,40 @@ impl CacheLayer {
         self.setting().targeted = fields.into_iter().collect();
         self
     }
+
+    /// How long an entry stays that nobody asks for, whatever its lifetime; for ever by default.
+    ///
+    /// It leaves within a minute after that, if there are requests at all, and answers none in the
+    /// meantime. More than 68 years count as 68. Layers that share a memory share the first one's.
+    ///
+    /// # Panics
+    ///
+    /// If it is zero.
+    #[track_caller]
+    pub fn time_to_idle(mut self, time: Duration) -> Self {
+        assert!(!time.is_zero(), "time_to_idle is 0 s, but must be longer");
+        self.setting().time_to_idle = Some(time.min(LONGEST));
+        self
+    }
+
+    /// The last share of a lifetime in which an answer that is asked for often is fetched anew in the
+    /// background, so that nobody waits when it expires: from `0.0`, which is the default and off, to
+    /// `0.5`.
+    ///
+    /// Often is ten times since it was stored, or more. If the service fails, it is left at that: the
+    /// answer lives to its end. What is fetched carries nothing of the client's, as for
+    /// [`stale_while_revalidate`](Self::stale_while_revalidate).
+    ///
+    /// # Panics
+    ///
+    /// If the share is out of range.
+    #[track_caller]
+    pub fn refresh_ahead(mut self, share: f64) -> Self {
+        assert!(
+            (0.0..=0.5).contains(&share),
+            "refresh_ahead is {share}, but must be from 0.0 to 0.5"
+        );
+        self.setting().refresh_ahead = share;
+        self
+    }
 }

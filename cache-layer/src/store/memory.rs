@@ -6,13 +6,14 @@
 
 use super::clock::Clock;
 use super::head::Head;
+use super::hottest::{Count, Hottest, TopBy, due, rest};
 use super::index::Index;
 use super::ledger::Ledger;
 use super::policy::{Cause, Coldest, Entry, Eviction, Policy};
 use super::resource::{Resource, Variants};
 use super::stored::Stored;
 use crate::key::{Key, Lookup};
-use crate::stats::Counter;
+use crate::stats::{Counter, Evictions};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::time::Instant;
@@ -30,6 +31,7 @@ pub(crate) struct MemoryStore {
     eviction: Eviction,
     /// Writers of one key take turns: a resource is read, extended and put back.
     writers: [Mutex<()>; 64],
+    hottest: Hottest,
     pub(crate) evicted: Evicted,
 }
 
@@ -40,6 +42,17 @@ pub(crate) struct Evicted {
     pub(crate) room: Counter,
     pub(crate) reclaimed: Counter,
     pub(crate) invalidated: Counter,
+}
+
+impl Evicted {
+    pub(crate) fn so_far(&self) -> Evictions {
+        Evictions {
+            expired: self.expired.get(),
+            room: self.room.get(),
+            reclaimed: self.reclaimed.get(),
+            invalidated: self.invalidated.get(),
+        }
+    }
 }
 
 /// What became of an answer that was put in.
@@ -68,6 +81,7 @@ impl MemoryStore {
             max_variants,
             eviction,
             writers: [const { Mutex::new(()) }; 64],
+            hottest: Hottest::default(),
             evicted: Evicted::default(),
         }
     }
@@ -82,9 +96,34 @@ impl MemoryStore {
         (!idle && resource.is_of(key)).then_some(resource)
     }
 
-    /// Takes note that something answered a request, and says how many it has answered with it.
-    pub(crate) fn used(&self, resource: &Resource, now: Instant) -> u32 {
-        self.clock.hit(resource.uses(), now)
+    /// Takes note that one of its answers is used, and says how many times one was with this.
+    pub(crate) fn used(&self, resource: &Resource, answer: &Stored, now: Instant) -> u32 {
+        let hits = self.clock.hit(resource.uses(), now);
+        let due = due(hits);
+        if due > 0 {
+            self.hottest.note(resource.digest(), due, answer.octets());
+        }
+        hits
+    }
+
+    /// The keys asked for most, the first one first, with what is there of them.
+    pub(crate) fn top(&self, by: TopBy, most: usize) -> Vec<(Count, Option<Arc<Resource>>)> {
+        let counts = self.hottest.top(by).into_iter();
+        let mut top: Vec<_> = counts
+            .map(|mut count| {
+                let there = self.index.get(count.digest);
+                if let Some(resource) = &there {
+                    count.count += match by {
+                        TopBy::Hits => rest(resource.uses().hits()),
+                        TopBy::Bytes => rest(resource.uses().hits()) * resource.octets(),
+                    };
+                }
+                (count, there)
+            })
+            .collect();
+        top.sort_by_key(|(count, _)| std::cmp::Reverse(count.count));
+        top.truncate(most);
+        top
     }
 
     /// Adds an answer to its key, in place of the older one for the same request fields, and of the
@@ -140,12 +179,15 @@ impl MemoryStore {
             self.index.remove(digest, older);
         }
         drop(books);
+        older.iter().for_each(|older| self.note_rest(older));
         for (one, cause) in &gone {
-            self.index.remove(one.digest(), one);
-            match cause {
-                Cause::Expired => self.evicted.expired.count(),
-                Cause::Room => self.evicted.room.count(),
-            }
+            self.leave(
+                one,
+                match cause {
+                    Cause::Expired => &self.evicted.expired,
+                    Cause::Room => &self.evicted.room,
+                },
+            );
         }
         match stays {
             true => Put::Stored,
@@ -189,8 +231,25 @@ impl MemoryStore {
     /// False if it had left already.
     fn take_out(&self, resource: &Arc<Resource>) -> bool {
         let was_there = self.books().remove(resource);
-        self.index.remove(resource.digest(), resource);
+        if was_there {
+            self.leave(resource, &self.evicted.invalidated);
+        }
         was_there
+    }
+
+    /// One whom the books know no more leaves the index too.
+    fn leave(&self, resource: &Arc<Resource>, counter: &Counter) {
+        self.index.remove(resource.digest(), resource);
+        self.note_rest(resource);
+        counter.count();
+    }
+
+    fn note_rest(&self, resource: &Resource) {
+        let rest = rest(resource.uses().hits());
+        if rest > 0 {
+            self.hottest
+                .note(resource.digest(), rest, resource.octets());
+        }
     }
 
     pub(crate) fn clear(&self) {
@@ -199,7 +258,11 @@ impl MemoryStore {
         let old = std::mem::replace(&mut *books, new);
         let entries = self.index.clear();
         drop(books);
-        drop((old, entries));
+        drop(old);
+        for entry in entries {
+            self.note_rest(&entry);
+            self.evicted.invalidated.count();
+        }
     }
 
     pub(crate) fn entries(&self) -> u64 {
@@ -247,7 +310,6 @@ impl MemoryStore {
         for resource in self.index.find(so).flatten() {
             if self.take_out(&resource) {
                 weight += resource.weight();
-                self.evicted.invalidated.count();
             }
         }
         weight
@@ -280,10 +342,7 @@ impl MemoryStore {
                 }
             }
             drop(books);
-            for entry in gone.drain(..) {
-                self.index.remove(entry.digest(), &entry);
-                counter.count();
-            }
+            gone.drain(..).for_each(|entry| self.leave(&entry, counter));
         }
         weight
     }

@@ -2,6 +2,7 @@
 
 mod clock;
 mod head;
+mod hottest;
 mod index;
 mod invalidation;
 mod ledger;
@@ -12,6 +13,7 @@ mod resource;
 mod stored;
 
 pub(crate) use head::{ADDED_FIELDS, Head, Terms};
+pub use hottest::TopBy;
 pub(crate) use invalidation::{Claim, GroupPlaces, Invalidations, Place, Purge};
 pub(crate) use ledger::{Charge, Ledger, given_back};
 pub(crate) use marks::Marks;

@@ -106,6 +106,21 @@ impl Resource {
         self.variants.iter().any(|stored| is(&stored.head))
     }
 
+    /// Whether nobody renews it yet; true once.
+    pub(crate) fn renew(&self) -> bool {
+        self.uses.renew()
+    }
+
+    /// Of the newest answer's body.
+    pub(super) fn octets(&self) -> u64 {
+        self.variants.last().map_or(0, |stored| stored.octets())
+    }
+
+    /// The key as people read it.
+    pub(crate) fn show(&self) -> String {
+        Key::show_parts(&self.parts)
+    }
+
     /// Whether nobody has asked for it for too long.
     pub(super) fn is_idle(&self, now: u64) -> bool {
         self.ends().idle <= now

@@ -71,6 +71,14 @@ impl Stored {
         }
     }
 
+    /// Of the body, as far as it is there.
+    pub(super) fn octets(&self) -> u64 {
+        match &self.content {
+            Content::Whole(body) => body.len() as u64,
+            Content::Parts(parts) => parts.bytes(),
+        }
+    }
+
     /// Bytes that are free when it goes, if nobody reads it any more.
     pub(super) fn weight(&self) -> u64 {
         self.charge.bytes() + self.whole().map_or(0, held_bytes)

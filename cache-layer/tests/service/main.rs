@@ -9,6 +9,7 @@ mod fills;
 mod groups;
 mod grpc;
 mod heads;
+mod hot;
 mod mixing;
 mod oracle;
 mod parts;

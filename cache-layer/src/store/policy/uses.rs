@@ -1,6 +1,6 @@
 //! What hits leave in an entry, and where the books have it.
 
-use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering::Relaxed};
 
 /// Counts uses, so that of any two it is known which came later: times can be alike.
 #[derive(Debug, Default)]
@@ -20,6 +20,8 @@ pub(crate) struct Uses {
     hits: AtomicU32,
     /// When it was last asked for, in the store's milliseconds; only where idle entries are to leave.
     seen: AtomicU64,
+    /// Whether somebody fetches it anew before it expires.
+    renewing: AtomicBool,
 }
 
 impl Uses {
@@ -29,7 +31,13 @@ impl Uses {
             last: AtomicU64::new(last),
             hits: AtomicU32::new(0),
             seen: AtomicU64::new(now),
+            renewing: AtomicBool::new(false),
         }
+    }
+
+    /// True once: for whoever is to fetch it anew.
+    pub(crate) fn renew(&self) -> bool {
+        !self.renewing.load(Relaxed) && !self.renewing.swap(true, Relaxed)
     }
 
     /// Takes note of a hit, and says how many there were with it. At the end of counting it stays.
@@ -73,7 +81,7 @@ pub(crate) struct Place {
     rank: AtomicU64,
     end: AtomicU64,
     segment: AtomicU8,
-    expired: AtomicU8,
+    expired: AtomicBool,
     noted: AtomicU32,
 }
 
@@ -85,7 +93,7 @@ impl Place {
             rank: AtomicU64::new(0),
             end: AtomicU64::new(0),
             segment: AtomicU8::new(0),
-            expired: AtomicU8::new(0),
+            expired: AtomicBool::new(false),
             noted: AtomicU32::new(0),
         }
     }
@@ -117,11 +125,11 @@ impl Place {
     }
 
     pub(super) fn is_expired(&self) -> bool {
-        self.expired.load(Relaxed) != 0
+        self.expired.load(Relaxed)
     }
 
     pub(super) fn set_expired(&self, expired: bool) {
-        self.expired.store(u8::from(expired), Relaxed);
+        self.expired.store(expired, Relaxed);
     }
 
     /// How many of its hits the books have counted.
