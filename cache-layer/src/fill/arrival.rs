@@ -1,7 +1,7 @@
 //! An answer has come: what becomes of it, and who gets it.
 
 use super::body::{Shape, keep, read};
-use super::judge::{Lifetimes, Question, Received, Verdict, judge};
+use super::judge::{Lifetimes, Question, Received, Verdict, holds_better, judge};
 use super::table::Lead;
 use super::task::{Answer, Leader};
 use crate::key::Key;
@@ -42,7 +42,12 @@ impl Arrival<'_> {
         .then(|| ContentRange::parse(response.headers()))
         .flatten();
         let policy = response.extensions().get::<CachePolicy>();
-        match self.judge(response.status(), response.headers(), policy, known, part) {
+        let verdict = self.judge(response.status(), response.headers(), policy, known, part);
+        let verdict = verdict.and_then(|(verdict, key)| {
+            let worse = response.status().is_server_error() && holds_better(shared, &key, self.at);
+            (!worse).then_some((verdict, key)).ok_or(Refusal::Worse)
+        });
+        match verdict {
             Ok((Verdict { head, shareable }, key)) => {
                 let (parts, body) = response.into_parts();
                 let shape = Shape {
