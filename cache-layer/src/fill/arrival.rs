@@ -13,7 +13,7 @@ use crate::rfc9111::validation;
 use crate::shared::Shared;
 use crate::store::{Content, Head, Purge, Stored};
 use bytes::Bytes;
-use http::{HeaderMap, Response, StatusCode, header};
+use http::{HeaderMap, Response, StatusCode, Version, header};
 use http_body::Body;
 use std::sync::Arc;
 use tokio::time::Instant;
@@ -44,8 +44,14 @@ impl Arrival<'_> {
         let policy = response.extensions().get::<CachePolicy>();
         let verdict = self.judge(response.status(), response.headers(), policy, known, part);
         let verdict = verdict.and_then(|(verdict, key)| {
-            let worse = response.status().is_server_error() && holds_better(shared, &key, self.at);
-            (!worse).then_some((verdict, key)).ok_or(Refusal::Worse)
+            if response.version() <= Version::HTTP_10 && verdict.head.length().is_none() {
+                // It ends with its connection (RFC 9112 section 6.3), as if it had broken off.
+                return Err(Refusal::Length);
+            }
+            if response.status().is_server_error() && holds_better(shared, &key, self.at) {
+                return Err(Refusal::Worse);
+            }
+            Ok((verdict, key))
         });
         match verdict {
             Ok((Verdict { head, shareable }, key)) => {

@@ -159,7 +159,7 @@ pub(crate) enum Refusal {
     Invalidated,
     /// More groups or tags than can be kept.
     Groups,
-    /// A `Content-Length` that is not one number.
+    /// A `Content-Length` that is not one number, or an end that cannot be told from a break.
     Length,
 }
 
