@@ -185,7 +185,7 @@ pub use future::ResponseFuture;
 pub use handle::CacheHandle;
 pub use layer::CacheLayer;
 pub use policy::CachePolicy;
-pub use rfc9111::storable::{Cookies, SetCookie};
+pub use rfc9111::storable::{Cookies, Credentials, SetCookie};
 pub use service::Cache;
 pub use stats::{CacheStats, Evictions, TopKey};
 pub use store::{Eviction, TopBy};

@@ -15,7 +15,7 @@ use crate::search;
 use crate::service::unsatisfied;
 use crate::shared::Shared;
 use crate::store::{Content, Head, Resource, Stored};
-use http::{HeaderMap, Response, header};
+use http::{HeaderMap, HeaderName, Response, header};
 use std::sync::Arc;
 use tokio::time::Instant;
 
@@ -229,6 +229,7 @@ impl Look {
             return Ask::Afresh;
         };
         let invalidations = &shared.pool.invalidations;
+        let is_credential = |name: &HeaderName| shared.settings.is_credential(name);
         let worth = |stored: &&Arc<Stored>| {
             let head = &stored.head;
             // A weak tag may stand for several codings of one thing, of which the client takes but one.
@@ -237,6 +238,8 @@ impl Look {
                 && head.allows(self.asked)
                 && invalidations.stands(head.claim())
                 && stored.whole().is_some()
+                // Nor is what was for another client's credentials asked about for this one's.
+                && !head.selection().names().any(is_credential)
         };
         if self.range || resource.select(request).is_some() {
             return Ask::Afresh;

@@ -28,9 +28,6 @@ pub(crate) struct Pool {
     drawn: AtomicU64,
 }
 
-/// More variants than this under one key and the oldest leaves.
-const MAX_VARIANTS: usize = 32;
-
 /// How often the dead are swept out, while there are requests.
 const SWEEP_EVERY: Duration = Duration::from_secs(60);
 
@@ -41,7 +38,7 @@ impl Pool {
             store: MemoryStore::new(
                 settings.max_bytes,
                 settings.eviction,
-                MAX_VARIANTS,
+                settings.max_variants,
                 settings.time_to_idle,
             ),
             invalidations: Invalidations::new(settings.max_bytes),

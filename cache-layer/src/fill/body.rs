@@ -1,10 +1,11 @@
 //! The body of a fill: read to its end, shown to the readers, stored if it is whole.
 
-use super::judge::is_grpc;
+use super::judge::{holds_better, is_grpc};
 use super::table::Lead;
 use crate::key::Key;
 use crate::rfc9111::parts::Parts;
 use crate::rfc9111::range::ContentRange;
+use crate::rfc9111::storable::header_bytes;
 use crate::shared::Shared;
 use crate::store::{Content, Head, Stored};
 use bytes::Bytes;
@@ -12,6 +13,7 @@ use http::HeaderMap;
 use http_body::Body;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
+use tokio::time::Instant;
 
 /// How far a body that is not kept is read ahead of its slowest reader, in bytes, while there is room.
 const WINDOW: u64 = 64 * 1024;
@@ -134,7 +136,8 @@ async fn next_frame<B: Body>(
 }
 
 /// Stores what has come, if it is all of it: a body shorter or longer than its stated length is not
-/// (RFC 9111 section 3.3), nor is a gRPC answer without the trailer that says so.
+/// (RFC 9111 section 3.3), nor is a gRPC answer without the trailer that says so. Trailers have the limit
+/// of fields.
 pub(super) fn keep(
     shared: &Shared,
     key: &Key,
@@ -144,8 +147,14 @@ pub(super) fn keep(
     trailers: Option<HeaderMap>,
 ) {
     let total = frames.iter().map(Bytes::len).sum::<usize>();
+    let most = shared.settings.max_header_bytes;
     if shape.length.is_some_and(|length| length != total as u64)
+        || trailers
+            .as_ref()
+            .is_some_and(|fields| header_bytes(fields) > most)
         || !grpc_succeeded(head.headers(), trailers.as_ref())
+        // Since its head was judged, another fill may have brought something.
+        || (head.status().is_server_error() && holds_better(shared, key, Instant::now()))
     {
         return;
     }
