@@ -38,6 +38,11 @@ fn main() {
     {
         panic!("there is no section {name:?}");
     }
+    // cargo says `--bench` itself.
+    let known = |flag: &String| flag == "--quick" || flag == "--bench";
+    if let Some(flag) = flags.iter().find(|flag| !known(flag)) {
+        panic!("there is no flag {flag}");
+    }
     let quick = flags.iter().any(|flag| flag == "--quick");
     for (section, run) in sections {
         if names.is_empty() || names.iter().any(|name| name == section) {
