@@ -13,6 +13,7 @@ mod grpc;
 mod heads;
 mod lifetimes;
 mod mixing;
+mod negative;
 mod oracle;
 mod parts;
 mod passing;
