@@ -76,8 +76,8 @@
 //! # What never is
 //!
 //! - `no-store` and `private` answers, answers with `Set-Cookie` (unless
-//!   [`set_cookie`](CacheLayer::set_cookie) says otherwise), statuses 304, 416, 428, 429, 431 and 511, a
-//!   206 of several parts, more than 128 `Cache-Groups`;
+//!   [`set_cookie`](CacheLayer::set_cookie) says otherwise), statuses 304, 416, 428, 429, 431, 511 and what
+//!   is none (600 and above), a 206 of several parts, more than 128 `Cache-Groups`;
 //! - `Vary` on `*`, on `Cookie`, `Authorization`, `User-Agent` or a field that counts as credentials (unless
 //!   [`vary_on`](CacheLayer::vary_on) says otherwise), or on more than
 //!   [`max_vary_names`](CacheLayer::max_vary_names);
