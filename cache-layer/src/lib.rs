@@ -31,7 +31,8 @@
 //! [`heuristic`](CacheLayer::heuristic), [`default_ttl`](CacheLayer::default_ttl) or the handler's own
 //! [`CachePolicy`] says it. They answer later GET and HEAD requests for the same URI whose `Vary`
 //! fields say the same, or that prefer for certain what is there. Up to 32 variants of one URI are
-//! kept. [`targeted`](CacheLayer::targeted) names fields that speak to this cache in place of
+//! kept. Errors live by their own word, or by [`negative_ttl`](CacheLayer::negative_ttl); a 5xx never takes
+//! the place of what may still be used. [`targeted`](CacheLayer::targeted) names fields that speak to this cache in place of
 //! `Cache-Control` (RFC 9213).
 //!
 //! Answers with an `ETag` or a `Last-Modified` that are not fresh, or say `no-cache`, are kept to be
@@ -45,6 +46,13 @@
 //! | [`query`](CacheLayer::query) | QUERY, with its content in the key (RFC 10008) |
 //! | [`grpc_method`](CacheLayer::grpc_method) | unary gRPC methods, with their message in the key |
 //! | [`no_vary_search`](CacheLayer::no_vary_search) | one entry for all queries that an answer calls alike |
+//!
+//! # How long
+//!
+//! For as long as the origin says, within [`min_ttl`](CacheLayer::min_ttl) and
+//! [`max_ttl`](CacheLayer::max_ttl), if those are set. Lifetimes that are not the origin's own word are
+//! shortened at random by up to [`ttl_jitter`](CacheLayer::ttl_jitter), a tenth by default, so that what was
+//! stored together does not expire together.
 //!
 //! # Parts
 //!
@@ -68,16 +76,21 @@
 //! # What never is
 //!
 //! - `no-store` and `private` answers, answers with `Set-Cookie` (unless
-//!   [`set_cookie`](CacheLayer::set_cookie) says otherwise), statuses 304, 416, 428, 429, 431 and 511, a
-//!   206 of several parts, `Vary` on `*`, `Cookie`, `Authorization` or `User-Agent`, or on more than eight
-//!   fields, more than 128 `Cache-Groups`;
-//! - answers to requests with `Authorization`, unless they say `public`, `s-maxage` or
-//!   `must-revalidate` (RFC 9111 section 3.5), or with `Cookie`, unless they say `public` or
+//!   [`set_cookie`](CacheLayer::set_cookie) says otherwise), statuses 304, 416, 428, 429, 431, 511 and what
+//!   is none (600 and above), a 206 of several parts, more than 128 `Cache-Groups`;
+//! - `Vary` on `*`, on `Cookie`, `Authorization`, `User-Agent` or a field that counts as credentials (unless
+//!   [`vary_on`](CacheLayer::vary_on) says otherwise), or on more than
+//!   [`max_vary_names`](CacheLayer::max_vary_names);
+//! - answers to requests with `Authorization` or one of
+//!   [`credential_headers`](CacheLayer::credential_headers), such as `X-Api-Key`, unless they say `public`,
+//!   `s-maxage` or `must-revalidate` (RFC 9111 section 3.5), or with `Cookie`, unless they say `public` or
 //!   `s-maxage` (or [`cookies`](CacheLayer::cookies) says otherwise). The same words decide whether a
-//!   stored answer serves a request with credentials;
+//!   stored answer serves a request with credentials. By [`credentials`](CacheLayer::credentials) they pass
+//!   the cache by;
 //! - fields that `private="..."` or `no-cache="..."` names;
 //! - bodies over [`max_entry_bytes`](CacheLayer::max_entry_bytes), broken ones, ones that differ from
-//!   their `Content-Length`, header sections over 32 KiB, gRPC answers of a status other than OK.
+//!   their `Content-Length`, ones of HTTP/1.0 without a length, whose end may be a break; fields over
+//!   [`max_header_bytes`](CacheLayer::max_header_bytes), gRPC answers of a status other than OK.
 //!
 //! # What passes untouched
 //!

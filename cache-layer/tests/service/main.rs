@@ -14,6 +14,7 @@ mod heads;
 mod hot;
 mod lifetimes;
 mod mixing;
+mod negative;
 mod oracle;
 mod parts;
 mod passing;

@@ -1,4 +1,4 @@
-use cache_layer::{CacheStatus, SetCookie};
+use cache_layer::{CacheStatus, Credentials, SetCookie};
 
 use super::{Flags, Refusal};
 use cache_layer::Cookies;
@@ -24,6 +24,13 @@ fn defaults_are_those_of_the_help() {
     assert_eq!(flags.cache.max_entry_bytes, 1 << 20);
     assert!(flags.cache.heuristic && flags.cache.default_ttl.is_none());
     assert_eq!(flags.cache.targeted, ["cdn-cache-control"]);
+    assert_eq!(flags.cache.max_header_bytes, 32 << 10);
+    assert_eq!(flags.cache.max_vary_names, 8);
+    assert!(flags.cache.vary_on.is_empty() && flags.cache.negative_ttl.is_empty());
+    assert!(flags.cache.min_ttl.is_none() && flags.cache.max_ttl.is_none());
+    assert_eq!(flags.cache.ttl_jitter, 0.1);
+    assert_eq!(flags.cache.credentials, Credentials::Mind);
+    assert!(flags.cache.credential_header.is_none());
     assert!(flags.cache.stale_if_error.is_none());
     assert!(flags.cache.stale_while_revalidate.is_none());
     assert_eq!(flags.cache.cookie, Cookies::Mind);
@@ -80,6 +87,40 @@ fn what_the_cache_may_do_is_read() {
 }
 
 #[test]
+fn lifetimes_limits_and_credentials_are_read() {
+    let flags = read(
+        "--upstream http://h --negative-ttl 404,410=10s --negative-ttl 500-503=500ms --min-ttl 5s \
+         --max-ttl 1h --ttl-jitter 0.25 --max-header-bytes 8KiB --max-vary-names 0 \
+         --vary-on User-Agent --vary-on cookie --credentials bypass --credential-header X-Key \
+         --credential-header X-Forwarded-User",
+    )
+    .unwrap()
+    .cache;
+    let negative: Vec<_> = flags
+        .negative_ttl
+        .iter()
+        .map(|(statuses, ttl)| (&statuses[..], ttl.as_millis()))
+        .collect();
+    assert_eq!(
+        negative,
+        [(&[404, 410][..], 10_000), (&[500, 501, 502, 503], 500)]
+    );
+    assert_eq!(flags.min_ttl.unwrap().as_secs(), 5);
+    assert_eq!(flags.max_ttl.unwrap().as_secs(), 3600);
+    assert_eq!(flags.ttl_jitter, 0.25);
+    assert_eq!(flags.max_header_bytes, 8192);
+    assert_eq!(flags.max_vary_names, 0);
+    assert_eq!(flags.vary_on, ["user-agent", "cookie"]);
+    assert_eq!(flags.credentials, Credentials::Bypass);
+    assert_eq!(
+        flags.credential_header.unwrap(),
+        ["x-key", "x-forwarded-user"]
+    );
+    let none = read("--upstream http://h --credential-header none").unwrap();
+    assert!(none.cache.credential_header.unwrap().is_empty());
+}
+
+#[test]
 fn every_refusal_is_one_line_that_names_the_flag() {
     for (line, names) in [
         ("", "--upstream"),
@@ -130,6 +171,54 @@ fn every_refusal_is_one_line_that_names_the_flag() {
         (
             "--upstream http://h --set-cookie drop",
             "must be refuse, strip or store",
+        ),
+        (
+            "--upstream http://h --max-header-bytes 0",
+            "--max-header-bytes",
+        ),
+        ("--upstream http://h --max-vary-names -1", "-1"),
+        ("--upstream http://h --vary-on a=b", "--vary-on"),
+        ("--upstream http://h --negative-ttl 404", "--negative-ttl"),
+        (
+            "--upstream http://h --negative-ttl 404=0s",
+            "--negative-ttl",
+        ),
+        (
+            "--upstream http://h --negative-ttl 4xx=1s",
+            "--negative-ttl",
+        ),
+        (
+            "--upstream http://h --negative-ttl 404,=1s",
+            "--negative-ttl",
+        ),
+        (
+            "--upstream http://h --negative-ttl 404,429=1s",
+            "--negative-ttl: negative_ttl is for status 429, but must be",
+        ),
+        (
+            "--upstream http://h --negative-ttl 500-599=1s",
+            "for status 505",
+        ),
+        (
+            "--upstream http://h --min-ttl 61s --max-ttl 1m",
+            "--min-ttl must be at most --max-ttl",
+        ),
+        ("--upstream http://h --max-ttl 0s", "--max-ttl"),
+        (
+            "--upstream http://h --ttl-jitter 1.1",
+            "must be from 0 to 1",
+        ),
+        (
+            "--upstream http://h --ttl-jitter nan",
+            "must be from 0 to 1",
+        ),
+        (
+            "--upstream http://h --credentials ignore",
+            "must be mind or bypass",
+        ),
+        (
+            "--upstream http://h --credential-header none --credential-header a",
+            "--credential-header: none stands alone",
         ),
         (
             "--upstream http://h --cache-status loud",

@@ -1,6 +1,7 @@
 //! The gateway over real sockets: bytes in, bytes out, on both of its sides.
 
 mod answers;
+mod caching;
 mod http2;
 mod interim;
 mod layers;
