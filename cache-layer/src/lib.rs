@@ -168,6 +168,9 @@ mod cache_status;
 mod error;
 mod fill;
 mod future;
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub mod fuzzing;
 mod handle;
 mod head;
 mod key;

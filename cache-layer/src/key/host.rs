@@ -37,9 +37,10 @@ fn rewritten(text: &[u8], default_port: u16) -> Option<Vec<u8>> {
         }
     };
     let (name, rest) = text.split_at(end);
-    // A dot at the end names the same host; a dot alone names none.
+    // A dot at the end names the same host; a dot alone names none, nor do two in a row.
     let name = name.strip_suffix(b".").unwrap_or(name);
-    if name.is_empty() || name.len() > MAX_HOST || !(is_literal(name) || is_name(name)) {
+    let is_host = is_literal(name) || is_name(name) && !name.ends_with(b".");
+    if name.is_empty() || name.len() > MAX_HOST || !is_host {
         return None;
     }
     let mut host = name.to_ascii_lowercase();

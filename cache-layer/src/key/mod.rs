@@ -28,7 +28,8 @@ pub(crate) const MAX_TARGET: usize = 8 * 1024;
 /// A request that gets no key is forwarded untouched and never stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Unkeyable {
-    /// No host, two hosts, an unusable one, or one that contradicts the target's authority.
+    /// No host, two hosts, an unusable one, one that contradicts the target's authority, or one that
+    /// comes with an empty scheme.
     Host,
     /// A target over [`MAX_TARGET`].
     TargetTooLong,

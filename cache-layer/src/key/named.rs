@@ -48,8 +48,7 @@ pub(crate) struct Pieces<'a> {
     namespace: &'a [u8],
     scheme: &'a str,
     host: Cow<'a, [u8]>,
-    root: &'static str,
-    path_and_query: &'a str,
+    path_and_query: Cow<'a, str>,
     digest: u128,
 }
 
@@ -67,19 +66,23 @@ impl<'a> Named<'a> {
         if path_and_query.len() > MAX_TARGET {
             return Err(Unkeyable::TargetTooLong);
         }
-        let root = if path_and_query.starts_with('?') {
-            "/"
+        // In one piece, as the digest takes it in: "http://a?b" names what "http://a/?b" does.
+        let path_and_query = if path_and_query.starts_with('?') {
+            Cow::Owned(format!("/{path_and_query}"))
         } else {
-            ""
+            Cow::Borrowed(path_and_query)
         };
-        // The usual one is not written.
-        let scheme = Some(scheme(uri)).filter(|scheme| **scheme != Scheme::HTTP);
-        let scheme = scheme.map_or("", Scheme::as_str);
+        // The usual one is not written, so none may be written like it: "://a/" can be parsed.
+        let scheme = match scheme(uri) {
+            usual if *usual == Scheme::HTTP => "",
+            other if other.as_str().is_empty() => return Err(Unkeyable::Host),
+            other => other.as_str(),
+        };
         let lengths = Lengths {
             namespace: namespace.len(),
             scheme: scheme.len(),
             host: host.len(),
-            target: root.len() + path_and_query.len(),
+            target: path_and_query.len(),
         }
         .word();
         let mut target = Pieces {
@@ -87,7 +90,6 @@ impl<'a> Named<'a> {
             namespace,
             scheme,
             host,
-            root,
             path_and_query,
             digest: 0,
         };
@@ -142,12 +144,11 @@ impl Lookup for Named<'_> {
 }
 
 impl Pieces<'_> {
-    fn parts(&self) -> [&[u8]; 5] {
+    fn parts(&self) -> [&[u8]; 4] {
         [
             self.namespace,
             self.scheme.as_bytes(),
             &self.host,
-            self.root.as_bytes(),
             self.path_and_query.as_bytes(),
         ]
     }

@@ -35,6 +35,8 @@ fn spellings_of_one_target_share_a_key() {
         same.iter().all(|key| key.is_ok() && *key == same[0]),
         "{same:?}"
     );
+    let root = key("/?b", &[("host", "a")]);
+    assert!(root.is_ok() && key("http://a?b", &[]) == root);
     let with_port = ["A:8080", "a.:08080", "a:00008080"].map(|host| key("/", &[("host", host)]));
     let plain = key("/", &[("host", "a:8080")]);
     assert!(plain.is_ok() && with_port.iter().all(|key| *key == plain));
@@ -78,6 +80,7 @@ fn what_names_no_one_host_gets_no_key() {
         ("/a", &[("host", "")]),
         ("/a", &[("host", "a b")]),
         ("/a", &[("host", ".")]),
+        ("/a", &[("host", "a..")]),
         ("/a", &[("host", ":80")]),
         ("/a", &[("host", "[::1")]),
         ("/a", &[("host", "[]")]),
@@ -93,6 +96,7 @@ fn what_names_no_one_host_gets_no_key() {
         ("/a", &[("host", "a:port")]),
         ("/a", &[("host", "a:99999")]),
         ("http://a/a", &[("host", "b")]),
+        ("://a/a", &[]),
     ] {
         assert_eq!(key(uri, fields), Err(Unkeyable::Host), "{uri} {fields:?}");
     }
