@@ -24,18 +24,13 @@ impl Latencies {
 
     /// Times what is done.
     pub(crate) fn time<T>(&mut self, waits: &Waits, action: impl FnOnce() -> T) -> T {
-        let (waited, start) = (waits.so_far(), Instant::now());
-        let done = action();
-        let took = start.elapsed();
+        let (done, took, own) = waits.time(action);
         let nanoseconds = (took.as_nanos() as u64).max(16);
         let power = nanoseconds.ilog2();
         let sixteenth = (nanoseconds >> (power - 4)) & 15;
         self.buckets[power as usize * 16 + sixteenth as usize] += 1;
         self.longest = self.longest.max(took);
-        if took > self.longest_own {
-            let own = took.saturating_sub(waits.so_far() - waited);
-            self.longest_own = self.longest_own.max(own);
-        }
+        self.longest_own = self.longest_own.max(own);
         done
     }
 
@@ -63,6 +58,15 @@ pub(crate) struct Waits(File);
 impl Waits {
     pub(crate) fn of_this_thread() -> Self {
         Self(File::open("/proc/thread-self/schedstat").unwrap())
+    }
+
+    /// How long something takes, and how long it does without the waiting for a processor.
+    pub(crate) fn time<T>(&self, action: impl FnOnce() -> T) -> (T, Duration, Duration) {
+        let (waited, start) = (self.so_far(), Instant::now());
+        let done = action();
+        let took = start.elapsed();
+        let own = took.saturating_sub(self.so_far() - waited);
+        (done, took, own)
     }
 
     fn so_far(&self) -> Duration {

@@ -29,21 +29,20 @@ fn main() {
         ("expiry", expiry::run),
         ("contention", contention::run),
     ];
-    let (flags, names): (Vec<_>, Vec<_>) = std::env::args()
-        .skip(1)
-        .partition(|argument| argument.starts_with("--"));
-    if let Some(name) = names
-        .iter()
-        .find(|name| !sections.iter().any(|(section, _)| section == name))
-    {
-        panic!("there is no section {name:?}");
+    let (mut quick, mut names) = (false, Vec::new());
+    for argument in std::env::args().skip(1) {
+        match argument.as_str() {
+            // cargo's own.
+            "--bench" => {}
+            "--quick" => quick = true,
+            name if sections.iter().any(|(section, _)| *section == name) => names.push(argument),
+            _ => {
+                let known = sections.map(|(section, _)| section).join(" | ");
+                eprintln!("usage: [--quick] [{known}]...");
+                std::process::exit(2);
+            }
+        }
     }
-    // cargo says `--bench` itself.
-    let known = |flag: &String| flag == "--quick" || flag == "--bench";
-    if let Some(flag) = flags.iter().find(|flag| !known(flag)) {
-        panic!("there is no flag {flag}");
-    }
-    let quick = flags.iter().any(|flag| flag == "--quick");
     for (section, run) in sections {
         if names.is_empty() || names.iter().any(|name| name == section) {
             run(quick);
