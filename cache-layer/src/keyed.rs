@@ -78,6 +78,8 @@ impl<S> Keyed<S> {
                 shared.counters.hits.count();
                 if found.is_stale() {
                     shared.counters.stale.count();
+                }
+                if found.renews() {
                     let stored = found.stored();
                     refresh(&shared, &service, &parts, content, &look, stored, lifetimes);
                 }

@@ -3,10 +3,11 @@
 use crate::body::{RequestBody, ResponseBody};
 use crate::cache_status::{Details, Outcome};
 use crate::fill::{Answer, Arrival, Lifetimes};
+use crate::request::Facts;
 use crate::rfc9111::directives::RequestDirectives;
 use crate::rfc9111::invalidation::resolve;
 use crate::rfc9111::reuse::Forward;
-use crate::rfc9111::storable::{Asked, Cookies};
+use crate::rfc9111::storable::Asked;
 use crate::rfc9111::vary::Selection;
 use crate::search;
 use crate::service::{Cache, unsatisfied};
@@ -86,14 +87,13 @@ impl<S> Post<S> {
         let task = {
             let shared = Arc::clone(&shared);
             async move {
+                let facts = Facts::read(&fields, &shared.settings.credential_headers);
                 let arrival = Arrival {
                     shared: &shared,
                     lead: &lead,
                     asked: Asked {
                         no_store: RequestDirectives::parse(&fields).no_store,
-                        authorization: fields.contains_key(header::AUTHORIZATION),
-                        cookie: fields.contains_key(header::COOKIE)
-                            && shared.settings.cookies == Cookies::Mind,
+                        ..shared.settings.asked(&facts)
                     },
                     fields: &fields,
                     lifetimes: Lifetimes::Stated,

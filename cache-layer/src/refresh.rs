@@ -38,7 +38,9 @@ pub(crate) fn refresh<S, B, R>(
         // Parts come anew with those who ask for them.
         return;
     }
-    let request = request_for_all(shared, client, stored);
+    let Some(request) = request_for_all(shared, client, stored) else {
+        return;
+    };
     let joined = shared.join_or_lead(look, &request.headers, || None::<()>);
     let Joined::Leads(lead, seat) = joined else {
         return;
@@ -67,8 +69,12 @@ pub(crate) fn refresh<S, B, R>(
 }
 
 /// The request that any client could have sent: the target, and the fields that the answer depends on.
-/// No credentials, nothing of the one who happened to come by.
-fn request_for_all(shared: &Shared, client: &request::Parts, stored: &Stored) -> request::Parts {
+/// No credentials, nothing of the one who happened to come by: none, where the answer depends on those.
+fn request_for_all(
+    shared: &Shared,
+    client: &request::Parts,
+    stored: &Stored,
+) -> Option<request::Parts> {
     let (mut parts, ()) = Request::new(()).into_parts();
     // Also where the content is empty: it is part of the key.
     let has_content = client.method != Method::GET && client.method != Method::HEAD;
@@ -85,6 +91,9 @@ fn request_for_all(shared: &Shared, client: &request::Parts, stored: &Stored) ->
             || is_target_override(name.as_str())
             || selecting(name)
             || (has_content && (key::says_of_content(name) || name == header::TE));
+        if shared_by_all && shared.settings.is_credential(name) {
+            return None;
+        }
         if shared_by_all {
             parts.headers.append(name.clone(), value.clone());
         }
@@ -93,5 +102,5 @@ fn request_for_all(shared: &Shared, client: &request::Parts, stored: &Stored) ->
         .settings
         .carry(&client.extensions, &mut parts.extensions);
     parts.extensions.insert(Fetch::Refresh);
-    parts
+    Some(parts)
 }

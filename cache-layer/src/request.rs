@@ -3,7 +3,7 @@
 //! A hit looks at a dozen fields of which most requests carry none: one walk over the few that are
 //! there costs less than a dozen look-ups.
 
-use http::{HeaderMap, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue};
 
 /// The fields that matter, as found.
 #[derive(Debug, Clone, Copy, Default)]
@@ -11,6 +11,7 @@ pub(crate) struct Facts<'a> {
     /// The first `Host` line.
     pub(crate) host: Option<&'a HeaderValue>,
     pub(crate) several_hosts: bool,
+    /// `Authorization`, or a field that counts as that.
     pub(crate) authorization: bool,
     pub(crate) cookie: bool,
     /// `Cache-Control` or `Pragma`.
@@ -30,9 +31,10 @@ pub(crate) struct Facts<'a> {
 }
 
 impl<'a> Facts<'a> {
-    pub(crate) fn read(headers: &'a HeaderMap) -> Self {
+    pub(crate) fn read(headers: &'a HeaderMap, credentials: &Names) -> Self {
         let mut facts = Self::default();
         for (name, value) in headers {
+            facts.authorization |= credentials.contains(name);
             match name.as_str() {
                 "host" if facts.host.is_some() => facts.several_hosts = true,
                 "host" => facts.host = Some(value),
@@ -51,6 +53,42 @@ impl<'a> Facts<'a> {
         }
         facts
     }
+}
+
+/// Fields that carry credentials besides `Authorization`, by wide custom.
+pub(crate) const CREDENTIALS: [HeaderName; 4] = [
+    HeaderName::from_static("api-key"),
+    HeaderName::from_static("x-access-token"),
+    HeaderName::from_static("x-api-key"),
+    HeaderName::from_static("x-auth-token"),
+];
+
+/// Names that every field of every request is compared with.
+#[derive(Debug, Clone)]
+pub(crate) struct Names {
+    all: Box<[HeaderName]>,
+    /// A bit for each of their lengths, modulo 64: most fields are told apart by that.
+    lengths: u64,
+}
+
+impl Names {
+    pub(crate) fn new(names: impl IntoIterator<Item = HeaderName>) -> Self {
+        let all: Box<[HeaderName]> = names.into_iter().collect();
+        let lengths = all.iter().fold(0, |bits, name| bits | length_bit(name));
+        Self { all, lengths }
+    }
+
+    pub(crate) fn contains(&self, name: &HeaderName) -> bool {
+        self.lengths & length_bit(name) != 0 && self.all.contains(name)
+    }
+
+    pub(crate) fn all(&self) -> &[HeaderName] {
+        &self.all
+    }
+}
+
+fn length_bit(name: &HeaderName) -> u64 {
+    1 << (name.as_str().len() % 64)
 }
 
 /// Fields by which a service may be told another scheme, host, port or path than the target's.

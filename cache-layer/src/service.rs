@@ -14,7 +14,6 @@ use crate::refresh::refresh;
 use crate::request::Facts;
 use crate::rfc9111::directives::RequestDirectives;
 use crate::rfc9111::reuse::Forward;
-use crate::rfc9111::storable::{Asked, Cookies};
 use crate::search;
 use crate::settings::Settings;
 use crate::shared::{Shared, Write};
@@ -110,6 +109,8 @@ where
                     let response = look.answer(shared, &found, request.headers());
                     if found.is_stale() {
                         shared.counters.stale.count();
+                    }
+                    if found.renews() {
                         let look = look.own();
                         let (parts, _) = request.into_parts();
                         let (service, none) = (&self.inner, Bytes::new());
@@ -161,14 +162,15 @@ where
             }
             Plan::Write(write) => {
                 shared.counters.writes.count();
-                if shared.settings.store_post && *request.method() == Method::POST {
-                    let (post, (parts, body)) = (Post::new(self, write), request.into_parts());
-                    return ResponseFuture::boxed(Box::pin(post.answer(parts, body)));
-                }
                 After {
                     outcome: Outcome::forwarded(Forward::Method),
                     then: Some(Box::new(Then::Invalidate(*write))),
                 }
+            }
+            Plan::Post(write) => {
+                shared.counters.writes.count();
+                let (post, (parts, body)) = (Post::new(self, write), request.into_parts());
+                return ResponseFuture::boxed(Box::pin(post.answer(parts, body)));
             }
             Plan::ReadContent(look, lifetimes) => {
                 let keyed = Keyed::new(self, *look, lifetimes);
@@ -192,6 +194,8 @@ enum Plan<'a> {
     Forward(Forward),
     /// Pass it on; what it succeeds at invalidates the target.
     Write(Box<Write>),
+    /// As much, and its answer may answer others.
+    Post(Box<Write>),
     /// Read its content first, which is part of its key.
     ReadContent(Box<Look>, Lifetimes),
     /// Look into the store.
@@ -211,7 +215,7 @@ fn plan<'a, B: Body>(shared: &'a Shared, request: &'a Request<B>) -> Plan<'a> {
     {
         return Plan::Forward(Forward::Method);
     }
-    let facts = Facts::read(request.headers());
+    let facts = Facts::read(request.headers(), &settings.credential_headers);
     let uri = target_uri(request);
     let Ok(mut key) = shared.named(uri, &facts, request.headers()) else {
         return Plan::Forward(if read {
@@ -222,10 +226,16 @@ fn plan<'a, B: Body>(shared: &'a Shared, request: &'a Request<B>) -> Plan<'a> {
     };
     if facts.method_override || !read && with_content.is_none() {
         // RFC 9111 section 4.4: an unsafe method, or one we do not know, invalidates.
-        return Plan::Write(Box::new(Write::new(key.into_key(), uri, facts.host)));
+        let write = Box::new(Write::new(key.into_key(), uri, facts.host));
+        let post = settings.store_post && *method == Method::POST;
+        return if post && !facts.method_override && !settings.bypasses(&facts) {
+            Plan::Post(write)
+        } else {
+            Plan::Write(write)
+        };
     }
     let has_content = read && (facts.chunked || !request.body().is_end_stream());
-    if facts.not_ours || has_content || (facts.cookie && settings.cookies == Cookies::Bypass) {
+    if facts.not_ours || has_content || settings.bypasses(&facts) {
         return Plan::Forward(Forward::Bypass);
     }
     let mut search = None;
@@ -247,11 +257,7 @@ fn plan<'a, B: Body>(shared: &'a Shared, request: &'a Request<B>) -> Plan<'a> {
     let look = Look {
         key,
         search,
-        asked: Asked {
-            no_store: false,
-            authorization: facts.authorization,
-            cookie: facts.cookie && settings.cookies == Cookies::Mind,
-        },
+        asked: settings.asked(&facts),
         conditions: facts.conditions,
         // RFC 9110 section 14.2: a range is asked for by GET; a QUERY asks for content as that does.
         range: facts.range && (*method == Method::GET || query),

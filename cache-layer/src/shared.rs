@@ -15,8 +15,8 @@ use crate::rfc9111::storable::Refusal;
 use crate::rfc9111::vary::Selection;
 use crate::search::{self, Learnt};
 use crate::settings::Settings;
-use crate::stats::{CacheStats, Counters};
-use crate::store::{Claim, GroupPlaces, Head, Place, Purge, Stored};
+use crate::stats::{CacheStats, Counters, TopKey};
+use crate::store::{Claim, GroupPlaces, Head, Place, Purge, Put, Stored, TopBy};
 use http::uri::{Authority, Scheme};
 use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
 use std::sync::Arc;
@@ -119,7 +119,7 @@ impl Shared {
         let invalidations = &self.pool.invalidations;
         let target = Place::of(key.uri_digest());
         let newcomer = || {
-            let known = self.pool.store.get_again(key);
+            let known = self.pool.store.get(key, Instant::now());
             let names = known
                 .map(|resource| resource.selecting_names())
                 .unwrap_or_default();
@@ -157,11 +157,12 @@ impl Shared {
             return;
         }
         let stands = |head: &Head| pool.invalidations.stands(head.claim());
-        if pool.store.put(key, stored, renews, stands) {
-            self.counters.stored.count();
-        } else {
-            self.counters.refused_room.count();
-        }
+        let counter = match pool.store.put(key, stored, renews, stands) {
+            Put::Stored => &self.counters.stored,
+            Put::NotWorthIt => &self.counters.not_admitted,
+            Put::NoRoom => &self.counters.refused_room,
+        };
+        counter.count();
     }
 
     /// Invalidates a target, and all that is the same by its path's rule.
@@ -279,9 +280,19 @@ impl Shared {
         self.pool.store.clear();
     }
 
+    pub(crate) fn top_keys(&self, by: TopBy, most: usize, by_name: bool) -> Vec<TopKey> {
+        let top = self.pool.store.top(by, most).into_iter();
+        top.map(|(counted, resource)| TopKey {
+            id: counted.digest,
+            count: counted.count,
+            over: counted.over,
+            key: resource.filter(|_| by_name).map(|one| one.show()),
+        })
+        .collect()
+    }
+
     pub(crate) fn stats(&self) -> CacheStats {
         let pool = &self.pool;
-        pool.store.settle();
         let Counters {
             hits,
             collapsed,
@@ -293,6 +304,7 @@ impl Shared {
             validated,
             refreshed,
             stored,
+            not_admitted,
             refused_room,
         } = &self.counters;
         CacheStats {
@@ -306,9 +318,11 @@ impl Shared {
             validated: validated.get(),
             refreshed: refreshed.get(),
             stored: stored.get(),
+            not_admitted: not_admitted.get(),
             refused_room: refused_room.get(),
             filling: pool.fills.in_flight(),
             entries: pool.store.entries(),
+            evictions: pool.store.evicted.so_far(),
             bytes: pool.store.ledger().bytes(),
             max_bytes: self.settings.max_bytes,
         }

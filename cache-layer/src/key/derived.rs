@@ -76,6 +76,18 @@ impl Key {
         }
     }
 
+    /// A key as people read it, by nothing but its parts.
+    pub(crate) fn show_parts(parts: &[u8]) -> String {
+        let (digest, uri_digest) = (0, 0);
+        let parts = parts.into();
+        let key = Self {
+            parts,
+            digest,
+            uri_digest,
+        };
+        key.to_string()
+    }
+
     /// The digest of the target without its query.
     pub(crate) fn path_digest(&self, secret: Secret) -> u128 {
         let [namespace, scheme, host] = self.origin();

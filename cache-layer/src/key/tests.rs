@@ -1,4 +1,5 @@
 use super::*;
+use crate::request::Names;
 use http::{HeaderName, HeaderValue};
 
 use proptest::prelude::*;
@@ -16,7 +17,7 @@ fn key(uri: &str, fields: &[(&str, &str)]) -> Result<Key, Unkeyable> {
         SECRET,
         b"",
         &uri.parse().unwrap(),
-        &Facts::read(&headers),
+        &Facts::read(&headers, &Names::new([])),
         &headers,
     )
 }
