@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// Where a request has no certain end, a server that says nothing for so long waits for more of it.
-const QUIET: Duration = Duration::from_secs(1);
+const QUIET: Duration = Duration::from_secs(2);
 
 /// What a request asks for that follows on the same connection.
 const FURTHER: &str = "/further";
