@@ -15,11 +15,12 @@ impl UseClock {
 
 /// How an entry has been used; written by hits, at once and without a lock.
 #[derive(Debug)]
+#[repr(C)]
 pub(crate) struct Uses {
     last: AtomicU64,
-    hits: AtomicU32,
     /// When it was last asked for, in the store's milliseconds; only where idle entries are to leave.
     seen: AtomicU64,
+    hits: AtomicU32,
     /// Whether somebody fetches it anew before it expires.
     renewing: AtomicBool,
 }
