@@ -3,7 +3,7 @@
 use super::ENTANGLEMENT;
 use crate::attack::{Answers, Attack, ECHOED, Holds, Sends, answer};
 
-/// Rather more than the naive cache keeps, and a small part of the room here.
+/// There is room for them, here and in the naive cache.
 const HOT: usize = 40;
 
 /// Several times the room.

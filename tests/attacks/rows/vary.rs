@@ -105,6 +105,7 @@ pub(crate) const ROWS: &[Attack] = &[
         "x-any: 1"
     ),
     unstored!("standing advice of caches", "vary: user-agent", "x-any: 1"),
+    unstored!("standing advice of caches", "vary: x-api-key", "x-any: 1"),
     unstored!(
         "RFC 9111 section 4.1: each name multiplies the variants",
         "vary: a, b, c, d, e, f, g, h, i",
