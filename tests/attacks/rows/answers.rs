@@ -106,6 +106,11 @@ pub(crate) const ROWS: &[Attack] = &[
         "HTTP/1.1 200 OK\r\ncache-control: max-age=60\r\nconnection: close\r\ntransfer-encoding: chunked\r\n\r\n6\r\nmarked\r\n"
     ),
     first!(
+        "content that ends where its connection does, cut short or not",
+        "RFC 9112 section 6.3",
+        "HTTP/1.1 200 OK\r\ncache-control: max-age=60\r\nconnection: close\r\n\r\nmarked"
+    ),
+    first!(
         "a protocol that nobody asked for",
         "RFC 9110 section 15.2.2",
         "HTTP/1.1 101 Switching Protocols\r\nupgrade: marked\r\nconnection: upgrade\r\n\r\n"

@@ -127,6 +127,16 @@ pub(crate) const ROWS: &[Attack] = &[
         ..shown!("Authorization: Bearer marked", "cache-control: s-maxage=60")
     },
     Attack {
+        name: "Authorization, answered with s-maxage, where credentials pass by the cache",
+        gateway: &["--credentials", "bypass"],
+        ..shown!("Authorization: Bearer marked", "cache-control: s-maxage=60")
+    },
+    Attack {
+        name: "a credential of another name",
+        gateway: &["--credential-header", "x-session"],
+        ..shown!("X-Session: marked", "cache-control: max-age=60")
+    },
+    Attack {
         name: "Cookie, answered with public",
         holds: Holds::Shared("the origin's, which says so"),
         ..shown!("Cookie: session=marked", "cache-control: public, max-age=60")

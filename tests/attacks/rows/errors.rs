@@ -209,6 +209,11 @@ pub(crate) const ROWS: &[Attack] = &[
     choked_on!(
         OVERRIDDEN,
         "405 Method Not Allowed",
+        "X-Original-Method: PUT"
+    ),
+    choked_on!(
+        OVERRIDDEN,
+        "405 Method Not Allowed",
         "X_HTTP_Method_Override: PUT"
     ),
     choked_on!(

@@ -1,6 +1,6 @@
 //! Room: a flood of keys that nobody asks for twice, and keys and answers out of all proportion.
 
-use super::ENTANGLEMENT;
+use super::{CPDOS, ENTANGLEMENT};
 use crate::attack::{Answers, Attack, ECHOED, Holds, Sends, answer};
 
 /// There is room for them, here and in the naive cache.
@@ -136,5 +136,19 @@ pub(crate) const ROWS: &[Attack] = &[
             "cache pollution (Deng, Gao, Kuzmanovic 2006)",
             |_| get("/")
         )
+    },
+    Attack {
+        gateway: &["--max-header-bytes", "1KiB"],
+        origin: Answers::By(|_, _| {
+            let value = "x".repeat(2 << 10);
+            answer(
+                "200 OK",
+                &format!("cache-control: max-age=60\r\nx-large: {value}\r\n"),
+                "",
+            )
+        }),
+        ..unkept!("an answer whose fields are over the limit", CPDOS, |_| get(
+            "/"
+        ))
     },
 ];

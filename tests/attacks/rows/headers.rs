@@ -65,6 +65,24 @@ pub(crate) const ROWS: &[Attack] = &[
     unkeyed!(PARAM_MINER, "X-Url-Scheme: marked"),
     unkeyed!(PARAM_MINER, "X-Original-Host: marked"),
     unkeyed!(PARAM_MINER, "X-HTTP-Host-Override: marked"),
+    unkeyed!(PARAM_MINER, "X-HTTP-Path-Override: /marked"),
+    unkeyed!(PARAM_MINER, "X-HTTP-DestinationURL: /marked"),
+    unkeyed!(PARAM_MINER, "X-Forward-Proto: marked"),
+    unkeyed!(PARAM_MINER, "X-Scheme: marked"),
+    unkeyed!(PARAM_MINER, "Front-End-Https: marked"),
+    unkeyed!(PARAM_MINER, "X-Proxy-URL: /marked"),
+    unkeyed!(PARAM_MINER, "X-Client-Host: marked"),
+    unkeyed!(PARAM_MINER, "X-Server-Name: marked"),
+    unkeyed!(PARAM_MINER, "X-Server-Port: marked"),
+    unkeyed!(PARAM_MINER, "Request-URI: /marked"),
+    unkeyed!(
+        "Envoy: x-envoy-original-path",
+        "X-Envoy-Original-Path: /marked"
+    ),
+    unkeyed!(
+        "CloudFront: CloudFront-Forwarded-Proto",
+        "CloudFront-Forwarded-Proto: marked"
+    ),
     unkeyed!(
         "RFC 7239 section 5.3",
         "Forwarded: for=192.0.2.1;host=marked"
@@ -83,6 +101,22 @@ pub(crate) const ROWS: &[Attack] = &[
         "Forwarded: host=marked"
     ),
     unkeyed!("RFC 7239 section 5.4", "Forwarded: proto=marked"),
+    unkeyed!(
+        "RFC 7239 section 4, read leniently",
+        "Forwarded: host = marked"
+    ),
+    unkeyed!(
+        "RFC 7239 section 4, read leniently",
+        "Forwarded: for=\"x;host=marked"
+    ),
+    unkeyed!(
+        "RFC 7239 section 4, read leniently",
+        "Forwarded: for=\"x\\\";host=marked"
+    ),
+    unkeyed!(
+        "RFC 7239 section 4, read leniently",
+        "Forwarded: \"host\"=marked"
+    ),
     unkeyed!(SPOOFED_WSGI, "X_Forwarded_Host: marked"),
     unkeyed!(SPOOFED_WSGI, "X-Forwarded_Proto: marked"),
     unkeyed!(SPOOFED_WSGI, "X_Original_URL: /marked"),

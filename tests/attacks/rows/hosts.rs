@@ -1,6 +1,6 @@
 //! Whose page is it? Authority, `Host` and absolute-form, in conflict and in other spellings.
 
-use super::{CRACKING, ENTANGLEMENT, HOST_OF_TROUBLES};
+use super::{CRACKING, ENTANGLEMENT, HOST_OF_TROUBLES, RESPONSIBLE};
 use crate::attack::{Attack, ECHOED, Holds, Sends, get};
 
 /// A request whose target or host lines are these; it says nothing to those who ask for the row's host.
@@ -52,6 +52,41 @@ pub(crate) const ROWS: &[Attack] = &[
         "GET / HTTP/1.1\r\nhost: {host}:443\r\n",
         ":443"
     ),
+    named!(
+        "the default port, said",
+        RESPONSIBLE,
+        "GET / HTTP/1.1\r\nhost: {host}:80\r\n",
+        "{host}:80"
+    ),
+    named!(
+        "a port with leading zeros",
+        RESPONSIBLE,
+        "GET / HTTP/1.1\r\nhost: {host}:00080\r\n",
+        "{host}:000"
+    ),
+    named!(
+        "an empty port",
+        "RFC 9110 section 4.2.3",
+        "GET / HTTP/1.1\r\nhost: {host}:\r\n",
+        "{host}:"
+    ),
+    named!(
+        "a dot at the end",
+        ENTANGLEMENT,
+        "GET / HTTP/1.1\r\nhost: {host}.\r\n",
+        "{host}."
+    ),
+    Attack {
+        then: Sends::Each(&[
+            b"GET / HTTP/1.1\r\nhost: {host}.example\r\nconnection: close\r\n\r\n",
+        ]),
+        ..named!(
+            "capitals",
+            ENTANGLEMENT,
+            "GET / HTTP/1.1\r\nhost: {host}.EXAMPLE\r\n",
+            "EXAMPLE"
+        )
+    },
     named!(
         "absolute-form before Host",
         "CVE-2016-4553 (Squid)",

@@ -112,6 +112,14 @@ pub(crate) const ROWS: &[Attack] = &[
         "x-any: 1"
     ),
     Attack {
+        gateway: &["--max-vary-names", "1"],
+        ..unstored!(
+            "RFC 9111 section 4.1: each name multiplies the variants",
+            "vary: a, b",
+            "x-any: 1"
+        )
+    },
+    Attack {
         name: "150 values of one field, again and again",
         source: PRACTICAL,
         origin: Answers::Echo("cache-control: max-age=60\r\nvary: x-any\r\n"),
