@@ -73,7 +73,8 @@ impl<S> Keyed<S> {
         if let Some(search) = &mut look.search {
             search.exact = with_content(&search.exact);
         }
-        match look.up(&shared, &parts.headers) {
+        let (method, headers, extensions) = (&parts.method, &parts.headers, &parts.extensions);
+        match look.up_renewable(&shared, method, headers, extensions) {
             Ok(found) => {
                 shared.counters.hits.count();
                 if found.is_stale() {

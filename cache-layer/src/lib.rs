@@ -177,12 +177,14 @@ mod shared;
 mod stats;
 mod store;
 mod warm;
+mod write;
 
 pub use body::{RequestBody, ResponseBody};
 pub use cache_status::CacheStatus;
 pub use error::ConfigError;
 pub use future::ResponseFuture;
 pub use handle::CacheHandle;
+pub use key::{Overrides, QueryPolicy, Spelling, Unkeyable};
 pub use layer::CacheLayer;
 pub use policy::CachePolicy;
 pub use rfc9111::storable::{Cookies, SetCookie};

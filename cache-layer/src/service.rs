@@ -11,14 +11,14 @@ use crate::look::Look;
 use crate::miss::Miss;
 use crate::post::Post;
 use crate::refresh::refresh;
-use crate::request::Facts;
+use crate::request::{Facts, target_uri};
 use crate::rfc9111::directives::RequestDirectives;
 use crate::rfc9111::reuse::Forward;
 use crate::rfc9111::storable::{Asked, Cookies};
-use crate::search;
 use crate::settings::Settings;
-use crate::shared::{Shared, Write};
+use crate::shared::Shared;
 use crate::warm::Warming;
+use crate::write::Write;
 use bytes::Bytes;
 use http::{HeaderValue, Method, Request, Response, StatusCode, header};
 use http_body::Body;
@@ -100,11 +100,20 @@ where
         Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, request: Request<B>) -> Self::Future {
+    fn call(&mut self, mut request: Request<B>) -> Self::Future {
         let shared = &self.shared;
+        if let Err(status) = prepare(&shared.settings, &mut request) {
+            shared.counters.bypassed.count();
+            return ResponseFuture::ready(rejection(status));
+        }
         // Taken apart on the way down only: a hit need not move it.
         let after = match plan(shared, &request) {
-            Plan::Look(look) => match look.up(shared, request.headers()) {
+            Plan::Look(look) => match look.up_renewable(
+                shared,
+                request.method(),
+                request.headers(),
+                request.extensions(),
+            ) {
                 Ok(found) => {
                     shared.counters.hits.count();
                     let response = look.answer(shared, &found, request.headers());
@@ -149,6 +158,10 @@ where
                     return ResponseFuture::boxed(Box::pin(miss.answer(parts)));
                 }
             },
+            Plan::Refuse(status) => {
+                shared.counters.bypassed.count();
+                return ResponseFuture::ready(rejection(status));
+            }
             Plan::Forward(forward) => {
                 let counters = &shared.counters;
                 let counter = if forward == Forward::Method {
@@ -188,6 +201,8 @@ where
 
 /// What to do with a request, as far as its head tells.
 enum Plan<'a> {
+    /// Turn it away.
+    Refuse(StatusCode),
     /// Pass it on; the cache has no part in it.
     Forward(Forward),
     /// Pass it on; what it succeeds at invalidates the target.
@@ -198,9 +213,22 @@ enum Plan<'a> {
     Look(Look<Named<'a>>),
 }
 
+/// Brings a request into the form that its key is made of, where the settings ask for that.
+fn prepare<B>(settings: &Settings, request: &mut Request<B>) -> Result<(), StatusCode> {
+    if !settings.keys.prepares() {
+        return Ok(());
+    }
+    let reads = is_read(request.method()) || content_keyed(settings, request).is_some();
+    settings.keys.prepare(request, reads)
+}
+
+fn is_read(method: &Method) -> bool {
+    *method == Method::GET || *method == Method::HEAD
+}
+
 fn plan<'a, B: Body>(shared: &'a Shared, request: &'a Request<B>) -> Plan<'a> {
     let (method, settings) = (request.method(), &shared.settings);
-    let read = *method == Method::GET || *method == Method::HEAD;
+    let read = is_read(method);
     let with_content = if read {
         None
     } else {
@@ -211,30 +239,35 @@ fn plan<'a, B: Body>(shared: &'a Shared, request: &'a Request<B>) -> Plan<'a> {
     {
         return Plan::Forward(Forward::Method);
     }
-    let facts = Facts::read(request.headers());
+    let facts = Facts::read(request.headers(), &settings.keys.override_fields);
     let uri = target_uri(request);
-    let Ok(mut key) = shared.named(uri, &facts, request.headers()) else {
-        return Plan::Forward(if read {
-            Forward::Bypass
-        } else {
-            Forward::Method
-        });
+    let no_key = |why| match settings.keys.refusal(why) {
+        Some(status) => Plan::Refuse(status),
+        None if read => Plan::Forward(Forward::Bypass),
+        None => Plan::Forward(Forward::Method),
     };
-    if facts.method_override || !read && with_content.is_none() {
+    if !read && with_content.is_none() {
         // RFC 9111 section 4.4: an unsafe method, or one we do not know, invalidates.
-        return Plan::Write(Box::new(Write::new(key.into_key(), uri, facts.host)));
+        return match shared.write(uri, &facts, request) {
+            Ok(write) => Plan::Write(Box::new(write)),
+            Err(why) => no_key(why),
+        };
     }
+    let mut key = match shared.named(uri, &facts, request.headers(), request.extensions()) {
+        Ok(key) => key,
+        Err(why) => return no_key(why),
+    };
     let has_content = read && (facts.chunked || !request.body().is_end_stream());
-    if facts.not_ours || has_content || (facts.cookie && settings.cookies == Cookies::Bypass) {
+    let not_ours = facts.not_ours || facts.method_override;
+    if not_ours || has_content || (facts.cookie && settings.cookies == Cookies::Bypass) {
         return Plan::Forward(Forward::Bypass);
     }
     let mut search = None;
     if settings.no_vary_search {
-        let exact = key.into_key();
-        let by = shared.search(&exact);
-        let found = by.as_ref().map(|by| shared.key_by(&exact, by));
-        key = Named::Whole(found.unwrap_or_else(|| exact.clone()));
-        search = Some(Box::new(search::Asked { exact, by }));
+        let asked = shared.asked(key.into_key());
+        let found = asked.by.as_ref().map(|by| shared.key_by(&asked.exact, by));
+        key = Named::Whole(found.unwrap_or_else(|| asked.exact.clone()));
+        search = Some(Box::new(asked));
     }
     let mut wants = if facts.directives {
         RequestDirectives::parse(request.headers())
@@ -281,27 +314,16 @@ fn content_keyed<B>(settings: &Settings, request: &Request<B>) -> Option<Lifetim
     Some(Lifetimes::Default(*ttl))
 }
 
-/// The URI that the client asked for.
-#[cfg(feature = "axum")]
-fn target_uri<B>(request: &Request<B>) -> &http::Uri {
-    // A nested router strips its prefix: two nests would share keys.
-    request
-        .extensions()
-        .get::<axum::extract::OriginalUri>()
-        .map_or(request.uri(), |original| &original.0)
-}
-
-/// The URI that the client asked for.
-#[cfg(not(feature = "axum"))]
-fn target_uri<B>(request: &Request<B>) -> &http::Uri {
-    request.uri()
-}
-
 /// Nothing stored can answer, and the client wants nothing else (RFC 9111 section 5.2.1.7), or nothing
 /// else is to be had (section 5.2.2.2).
 pub(crate) fn unsatisfied<R>() -> Response<ResponseBody<R>> {
+    rejection(StatusCode::GATEWAY_TIMEOUT)
+}
+
+/// An answer of the layer's own making.
+fn rejection<R>(status: StatusCode) -> Response<ResponseBody<R>> {
     let mut response = Response::new(ResponseBody::empty());
-    *response.status_mut() = StatusCode::GATEWAY_TIMEOUT;
+    *response.status_mut() = status;
     response
         .headers_mut()
         .insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
