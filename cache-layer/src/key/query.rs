@@ -63,7 +63,11 @@ impl QueryPolicy {
     pub fn ignoring<N: AsRef<str>>(names: impl IntoIterator<Item = N>) -> Self {
         let names = boxed(names);
         Self {
-            names: Names::AllBut(names),
+            names: if names.is_empty() {
+                Names::All
+            } else {
+                Names::AllBut(names)
+            },
             sorted: false,
         }
     }

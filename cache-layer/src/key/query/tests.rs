@@ -16,6 +16,13 @@ fn exact_is_what_it_was() {
 }
 
 #[test]
+fn to_ignore_nothing_is_exact() {
+    let nothing: [&str; 0] = [];
+    assert_eq!(QueryPolicy::ignoring(nothing), QueryPolicy::exact());
+    assert!(QueryPolicy::exact().is_exact() && !QueryPolicy::exact().sorted().is_exact());
+}
+
+#[test]
 fn parameters_are_ignored_by_their_names() {
     let policy = QueryPolicy::ignoring(["utm", "gclid", "a.b"]);
     for (query, counts) in [

@@ -6,7 +6,7 @@ use cache_layer::{CacheLayer, CacheStatus, Cookies, SetCookie};
 use clap::{ArgAction, Args};
 use http::HeaderName;
 
-use super::values::{duration, size, some_size};
+use super::values::{duration, size, some_size, switch};
 
 /// What is cached, for how long and for whom.
 #[derive(Args, Clone, Debug)]
@@ -98,14 +98,6 @@ impl CacheFlags {
                 CacheLayer::try_new(self.bytes).map_err(|why| format!("--cache-bytes: {why}"))?;
         }
         Ok(())
-    }
-}
-
-fn switch(text: &str) -> Result<bool, String> {
-    match text {
-        "on" => Ok(true),
-        "off" => Ok(false),
-        _ => Err("must be on or off".to_owned()),
     }
 }
 

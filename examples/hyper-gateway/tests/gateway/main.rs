@@ -3,6 +3,7 @@
 mod answers;
 mod http2;
 mod interim;
+mod keys;
 mod layers;
 mod process;
 mod requests;
