@@ -102,7 +102,8 @@
 //! | part | by default | by choice |
 //! | --- | --- | --- |
 //! | fields that override the target, as `X-Forwarded-Host`, `X-Original-URL` | as they are: a forged one reaches only its forger | taken out, refused, or ignored: [`overrides`](CacheLayer::overrides), [`override_fields`](CacheLayer::override_fields), [`trusted_peers`](CacheLayer::trusted_peers) |
-//! | scheme, host, path | as they are spelled | in their normal form: [`spelling`](CacheLayer::spelling) |
+//! | scheme, host | in its normal form, which the service sees | as it is spelled: [`spelling`](CacheLayer::spelling) |
+//! | path | as it is spelled | in its normal form, which the service sees: [`spelling`](CacheLayer::spelling) |
 //! | query | as it is | sorted, some parameters only: [`query_policy`](CacheLayer::query_policy) |
 //! | other fields of the request | by `Vary` | [`key_headers`](CacheLayer::key_headers) |
 //! | tenant or user | all share | [`key_by`](CacheLayer::key_by) |

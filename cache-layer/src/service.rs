@@ -5,7 +5,7 @@ use crate::cache_status::Outcome;
 use crate::fill::Lifetimes;
 use crate::future::{After, ResponseFuture, Then};
 use crate::head::HeadSent;
-use crate::key::Named;
+use crate::key::{Named, NoKey, respell_host};
 use crate::keyed::Keyed;
 use crate::look::Look;
 use crate::miss::Miss;
@@ -158,6 +158,13 @@ where
                     return ResponseFuture::boxed(Box::pin(miss.answer(parts)));
                 }
             },
+            Plan::Respell => {
+                if respell_host(&mut request) {
+                    return self.call(request);
+                }
+                shared.counters.bypassed.count();
+                After::nothing(Outcome::forwarded(Forward::Bypass))
+            }
             Plan::Refuse(status) => {
                 shared.counters.bypassed.count();
                 return ResponseFuture::ready(rejection(status));
@@ -203,6 +210,8 @@ where
 enum Plan<'a> {
     /// Turn it away.
     Refuse(StatusCode),
+    /// Bring its host into the form that its key has, first.
+    Respell,
     /// Pass it on; the cache has no part in it.
     Forward(Forward),
     /// Pass it on; what it succeeds at invalidates the target.
@@ -253,8 +262,9 @@ fn plan<'a, B: Body>(shared: &'a Shared, request: &'a Request<B>) -> Plan<'a> {
             Err(why) => no_key(why),
         };
     }
-    let mut key = match shared.named(uri, &facts, request.headers(), request.extensions()) {
-        Ok(key) => key,
+    let key = match shared.named(uri, &facts, request.headers(), request.extensions()) {
+        Ok(key) => Some(key),
+        Err(NoKey::Spelled) => None,
         Err(why) => return no_key(why),
     };
     let has_content = read && (facts.chunked || !request.body().is_end_stream());
@@ -262,6 +272,9 @@ fn plan<'a, B: Body>(shared: &'a Shared, request: &'a Request<B>) -> Plan<'a> {
     if not_ours || has_content || (facts.cookie && settings.cookies == Cookies::Bypass) {
         return Plan::Forward(Forward::Bypass);
     }
+    let Some(mut key) = key else {
+        return Plan::Respell;
+    };
     let mut search = None;
     if settings.no_vary_search {
         let asked = shared.asked(key.into_key());

@@ -14,7 +14,7 @@ pub(crate) struct Write {
     pub(crate) key: Key,
     /// Its target as an absolute URI, if it makes one.
     pub(crate) target: Option<Uri>,
-    /// Whether its answer may be stored under its key: not if the service sees another target or
+    /// Whether its answer may be stored under its key: not if the service sees another host, target or
     /// method, nor if it is nobody's.
     pub(crate) may_store: bool,
 }
@@ -33,7 +33,7 @@ impl Shared {
         let (key, may_store) =
             match self.named(spelt, facts, request.headers(), request.extensions()) {
                 Ok(named) => (named, respelt.is_none() && !facts.method_override),
-                Err(NoKey::NoOwner) => {
+                Err(NoKey::NoOwner | NoKey::Spelled) => {
                     let secret = self.pool.secret;
                     let target = Named::new(secret, &keys.namespace, spelt, facts, None)?;
                     (target, false)

@@ -35,7 +35,7 @@ async fn a_router_that_tells_spellings_apart_has_them_kept_apart() {
         assert_eq!(see(&within, "http://a/about").await, "about");
     }
     // Above it, one spelling is all that it sees.
-    let layer = CacheLayer::new(1 << 20).spelling(Spelling::Normal);
+    let layer = CacheLayer::new(1 << 20).spelling(Spelling::HostAndPath);
     let around = layer.layer(router());
     for uri in ["http://a/%61bout", "http://a/about"] {
         assert_eq!(see(&around, uri).await, "about");

@@ -10,23 +10,25 @@ use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
-/// Whether requests share what is stored although they spell its URI differently.
+/// Which spellings of one URI share what is stored.
+///
+/// Where some do, the service sees the one that the key is made of. Only requests that read are changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum Spelling {
-    /// They do not: the service may tell the spellings apart, as axum's router does with `/a` and
-    /// `/%61`, and what it answers to the one is not for those who ask for the other.
-    ///
-    /// A purge, and a write, reaches what is stored for any spelling of its host.
-    #[default]
+    /// None: the service sees all as they are, for instance to check what a client has signed. A purge,
+    /// and a write, reaches what is stored for any spelling of its host.
     Exact,
-    /// They do, and the service sees the normal form: the host in lower case, without the default port
-    /// and a dot at its end; in the path the escapes of letters, digits, `-`, `_` and `~` decoded, and
-    /// all others with upper-case digits (RFC 3986 section 6.2.2).
+    /// Those of the host: in lower case, without the default port and a dot at its end (RFC 9110 section
+    /// 4.2.3).
+    #[default]
+    Host,
+    /// Those of the path too: escapes of letters, digits, `-`, `_` and `~` are decoded, and all others
+    /// have upper-case digits (RFC 3986 section 6.2.2).
     ///
-    /// Only for a layer above all that chooses by host or path, since what was chosen before is not
-    /// chosen anew.
-    Normal,
+    /// Only for a layer above all that chooses by path, since what was chosen is not chosen anew: axum
+    /// routes `/a` and `/%61` to different handlers, before the layers of a `Router`.
+    HostAndPath,
 }
 
 /// What becomes of requests that can have no key.
@@ -80,11 +82,12 @@ impl Keying {
     }
 
     fn respells(&self) -> bool {
-        self.spelling == Spelling::Normal || !self.query.is_exact()
+        self.spelling == Spelling::HostAndPath || !self.query.is_exact()
     }
 
     /// Brings a request into the form that its key is made of, so that the service sees what the key
-    /// says; the spelling of those that `read` only.
+    /// says: the target of those that `read` only, and but for the host, of which few have to be
+    /// [respelled](respell_host).
     pub(crate) fn prepare<B>(
         &self,
         request: &mut Request<B>,
@@ -102,7 +105,7 @@ impl Keying {
             }
         }
         if reads && self.respells() {
-            self.respell(request);
+            respell(request, |uri| self.respelt(uri));
         }
         Ok(())
     }
@@ -150,7 +153,7 @@ impl Keying {
     /// What to answer to a request without a key; none where it passes by the cache.
     pub(crate) fn refusal(&self, why: NoKey) -> Option<StatusCode> {
         let (unkeyable, status) = match why {
-            NoKey::NoHost | NoKey::NoOwner => return None,
+            NoKey::NoHost | NoKey::NoOwner | NoKey::Spelled => return None,
             NoKey::BadHost => (self.bad_host, StatusCode::BAD_REQUEST),
             NoKey::LongHost => (self.overlong, StatusCode::BAD_REQUEST),
             NoKey::LongTarget => (self.overlong, StatusCode::URI_TOO_LONG),
@@ -158,75 +161,83 @@ impl Keying {
         (unkeyable == Unkeyable::Refuse).then_some(status)
     }
 
-    fn respell<B>(&self, request: &mut Request<B>) {
-        if self.spelling == Spelling::Normal
-            && let Some(host) = normal_host(request.uri(), request.headers())
-        {
-            request.headers_mut().insert(header::HOST, host);
-        }
-        if let Some(uri) = self.respelt(request.uri()) {
-            *request.uri_mut() = uri;
-        }
-        #[cfg(feature = "axum")]
-        if let Some(original) = request
-            .extensions_mut()
-            .get_mut::<axum::extract::OriginalUri>()
-            && let Some(uri) = self.respelt(&original.0)
-        {
-            original.0 = uri;
-        }
-    }
-
-    /// The URI as it counts, where it is spelled otherwise.
+    /// The URI with path and query as they count, where they are spelled otherwise.
     pub(crate) fn respelt(&self, uri: &Uri) -> Option<Uri> {
         let target = uri.path_and_query().map_or("", PathAndQuery::as_str);
         if !self.respells() || target.len() > MAX_TARGET {
             return None;
         }
-        let normal = self.spelling == Spelling::Normal;
-        let mut parts = uri.clone().into_parts();
-        let mut changes = false;
-        if normal && let Some(authority) = &mut parts.authority {
-            let text = authority.as_str().as_bytes();
-            if let Ok(Cow::Owned(normal)) = host::normal(text, default_port(scheme(uri))) {
-                *authority = Authority::try_from(&*normal).ok()?;
-                changes = true;
-            }
-        }
         let (path, query) = match target.split_once('?') {
             Some((path, query)) => (path, Some(query)),
             None => (target, None),
         };
-        let path = if normal {
-            path::normal(path)
-        } else {
-            path.into()
+        let path = match self.spelling {
+            Spelling::HostAndPath => path::normal(path),
+            _ => path.into(),
         };
         let counting = query.and_then(|query| self.query.apply(query));
-        if matches!(path, Cow::Owned(_)) || counting.as_deref() != query {
-            // A path that is left out is one slash (RFC 9110 section 4.2.3).
-            let path = if path.is_empty() { "/" } else { &path };
-            let target = match counting {
-                Some(query) => format!("{path}?{query}"),
-                None => path.to_owned(),
-            };
-            parts.path_and_query = Some(PathAndQuery::try_from(target).ok()?);
-            changes = true;
+        if matches!(path, Cow::Borrowed(_)) && counting.as_deref() == query {
+            return None;
         }
-        changes.then(|| Uri::from_parts(parts).ok())?
+        // A path that is left out is one slash (RFC 9110 section 4.2.3).
+        let path = if path.is_empty() { "/" } else { &path };
+        let target = match counting {
+            Some(query) => format!("{path}?{query}"),
+            None => path.to_owned(),
+        };
+        let mut parts = uri.clone().into_parts();
+        parts.path_and_query = Some(PathAndQuery::try_from(target).ok()?);
+        Uri::from_parts(parts).ok()
     }
 }
 
-/// The one `Host` line in its normal form, where it has another.
-fn normal_host(uri: &Uri, headers: &HeaderMap) -> Option<HeaderValue> {
-    let mut lines = headers.get_all(header::HOST).iter();
-    let (line, None) = (lines.next()?, lines.next()) else {
-        return None;
+/// Brings the host of a request into its normal form, wherever the service may find it; false if it has
+/// it already.
+pub(crate) fn respell_host<B>(request: &mut Request<B>) -> bool {
+    let mut lines = request.headers().get_all(header::HOST).iter();
+    let line = match (lines.next(), lines.next()) {
+        (Some(line), None) => normal_host(request.uri(), line.as_bytes()),
+        _ => None,
     };
-    match host::normal(line.as_bytes(), default_port(scheme(uri))) {
-        Ok(Cow::Owned(normal)) => HeaderValue::from_bytes(&normal).ok(),
+    let line = line.and_then(|line| HeaderValue::from_bytes(&line).ok());
+    let changed = line.is_some();
+    if let Some(line) = line {
+        request.headers_mut().insert(header::HOST, line);
+    }
+    let respelt = |uri: &Uri| {
+        let host = normal_host(uri, uri.authority()?.as_str().as_bytes())?;
+        let mut parts = uri.clone().into_parts();
+        parts.authority = Some(Authority::try_from(host).ok()?);
+        Uri::from_parts(parts).ok()
+    };
+    respell(request, respelt) || changed
+}
+
+/// The host in its normal form, where it has another.
+fn normal_host(uri: &Uri, host: &[u8]) -> Option<Vec<u8>> {
+    match host::normal(host, default_port(scheme(uri))) {
+        Ok(Cow::Owned(normal)) => Some(normal),
         _ => None,
     }
+}
+
+/// Changes a request's URI, wherever the service may find it; false if there is nothing to change.
+fn respell<B>(request: &mut Request<B>, respelt: impl Fn(&Uri) -> Option<Uri>) -> bool {
+    let mut changed = false;
+    if let Some(uri) = respelt(request.uri()) {
+        *request.uri_mut() = uri;
+        changed = true;
+    }
+    #[cfg(feature = "axum")]
+    if let Some(original) = request
+        .extensions_mut()
+        .get_mut::<axum::extract::OriginalUri>()
+        && let Some(uri) = respelt(&original.0)
+    {
+        original.0 = uri;
+        changed = true;
+    }
+    changed
 }
 
 impl fmt::Debug for Keying {

@@ -14,8 +14,8 @@
 //! | override fields | part of the key | taken out, refused, ignored: [`Overrides`], `trusted_peers` |
 //! | scheme | `http` where the target has none | |
 //! | host | the target's own, else `Host`; two that differ and invalid ones are refused with 400 | past the cache: `bad_host` |
-//! | | as spelled: purged with its normal form, stored apart | the normal form, which the service sees: [`Spelling`] |
-//! | path | as spelled | likewise |
+//! | | in its normal form, which the service sees | as spelled: [`Spelling`] |
+//! | path | as spelled | the normal form, which the service sees: [`Spelling`] |
 //! | query | as it is | sorted, some parameters only, and the service sees no other ones: [`QueryPolicy`] |
 //! | chosen fields | none | all their lines: `key_headers` |
 //! | owner | none | a tenant or a user, by a function of fields and extensions: `key_by` |
@@ -24,11 +24,13 @@
 //!
 //! *Host.* Its normal form is in lower case, without the scheme's default port and a dot at its end (RFC
 //! 9110 section 4.2.3). Names that are not ASCII come as A-labels, or they are invalid: IDNA is not ours.
+//! A request with another spelling is respelled before it is looked up: services have been seen to answer
+//! capitals with an error, or with a redirect to where the client is already.
 //!
 //! *Path.* RFC 3986 calls escapes of unreserved characters equivalent to what they stand for, and RFC 9110
 //! lets caches treat them so. Services do not: axum routes `/%61` to another handler than `/a`, so to
 //! share their entry would let a client put that handler's answer, or its 404, in the other one's place.
-//! Whoever has the layer above all routing may choose the normal form; then it is what is routed. Dot
+//! Whoever has the layer above all routing may choose the normal form: then it is what is routed. Dot
 //! segments and doubled slashes are never removed, and no escape of a reserved character is decoded, as
 //! services differ in what they make of them: that a cache and its origin read a path differently is what
 //! cache deception is made of.
@@ -45,7 +47,7 @@ mod path;
 mod query;
 
 pub(crate) use derived::says_of_content;
-pub(crate) use keying::Keying;
+pub(crate) use keying::{Keying, respell_host};
 pub use keying::{Spelling, Unkeyable};
 pub(crate) use named::{Lookup, More, Named};
 pub use overrides::Overrides;
@@ -77,6 +79,8 @@ pub(crate) enum NoKey {
     LongTarget,
     /// The function that says whose it is says nobody's.
     NoOwner,
+    /// Its host is spelled otherwise than in the key: the service is to see that one.
+    Spelled,
 }
 
 /// What makes digests unpredictable from outside: drawn once for a layer.

@@ -1,8 +1,8 @@
 //! A key as its request names it: looked up where its parts lie, and copied only for those who keep it.
 
 use super::{
-    Key, Keying, Lengths, MAX_TARGET, NoKey, Secret, Section, default_port, host, push_with_length,
-    scheme,
+    Key, Keying, Lengths, MAX_TARGET, NoKey, Secret, Section, Spelling, default_port, host,
+    push_with_length, scheme,
 };
 use crate::request::Facts;
 use http::uri::{PathAndQuery, Scheme};
@@ -82,6 +82,9 @@ impl<'a> Named<'a> {
         let overrides = facts.target_override && keying.keys_overrides(extensions);
         if !(spelled || overrides || keying.asks_for_more()) {
             return Ok(Self::Target(target));
+        }
+        if spelled && keying.spelling != Spelling::Exact {
+            return Err(NoKey::Spelled);
         }
         let key = target.to_key();
         let mut parts = Vec::from(key.parts);

@@ -12,14 +12,13 @@ impl CacheLayer {
         self
     }
 
-    /// Whether requests share what is stored although they spell host or path differently; by default
-    /// they do not.
+    /// Which spellings of one URI share what is stored; those of its host by default.
     ///
     /// ```
     /// use cache_layer::{CacheLayer, Spelling};
     ///
     /// // Around a whole application, above its router: what it routes is spelled normally.
-    /// let cache = CacheLayer::new(1 << 20).spelling(Spelling::Normal);
+    /// let cache = CacheLayer::new(1 << 20).spelling(Spelling::HostAndPath);
     /// # let _ = cache;
     /// ```
     pub fn spelling(mut self, spelling: Spelling) -> Self {

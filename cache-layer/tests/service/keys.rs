@@ -30,9 +30,42 @@ pub(crate) fn at(host: &str, target: &str) -> Request<ClientBody> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn spellings_share_nothing_and_a_purge_reaches_all_of_a_host() {
+async fn spellings_of_a_host_share_what_the_service_saw_in_one_form() {
     let origin = telling();
     let (cache, handle) = with(&origin, &layer());
+    for (host, target) in [("A.:80", "/x"), ("a", "/x"), ("a:", "/x"), ("a:080", "/x")] {
+        assert_eq!(ask(&cache, at(host, target)).await.text(), "a /x");
+    }
+    let absolute = at("A", "http://a:80/x");
+    assert_eq!(ask(&cache, absolute).await.cache(), "hit");
+    assert_eq!((origin.calls(), handle.stats().hits), (1, 4));
+    // Those of a path do not.
+    let seen = ask(&cache, at("A", "/%78")).await;
+    assert_eq!(
+        (seen.text(), seen.cache()),
+        ("a /%78", "fwd=uri-miss; stored")
+    );
+
+    assert!(handle.purge(&"http://A:80/x".parse().unwrap()));
+    let seen = ask(&cache, at("A", "http://A:80/x")).await;
+    assert_eq!(
+        (seen.text(), seen.cache()),
+        ("a http://a/x", "fwd=uri-miss; stored")
+    );
+    // What the cache has no part in is passed on as it is.
+    let upgrade = request("GET", "/x", &[("host", "A"), ("upgrade", "b")]);
+    let seen = ask(&cache, upgrade).await;
+    assert_eq!((seen.text(), seen.cache()), ("A /x", "fwd=bypass"));
+    // So is a write, and it counts for all spellings.
+    let write = ask(&cache, request("POST", "/x", &[("host", "A")])).await;
+    assert_eq!((write.text(), write.cache()), ("A /x", "fwd=method"));
+    assert_ne!(ask(&cache, at("a", "/x")).await.cache(), "hit");
+}
+
+#[tokio::test(start_paused = true)]
+async fn spellings_share_nothing_by_choice_and_a_purge_reaches_all_of_a_host() {
+    let origin = telling();
+    let (cache, handle) = with(&origin, &layer().spelling(Spelling::Exact));
     let all = [
         ("a", "/x"),
         ("A", "/x"),
@@ -55,9 +88,9 @@ async fn spellings_share_nothing_and_a_purge_reaches_all_of_a_host() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn spellings_share_by_choice_what_the_service_saw_in_one_form() {
+async fn spellings_of_a_path_share_by_choice() {
     let origin = telling();
-    let (cache, handle) = with(&origin, &layer().spelling(Spelling::Normal));
+    let (cache, handle) = with(&origin, &layer().spelling(Spelling::HostAndPath));
     for (host, target) in [("A.:80", "/%78?%78"), ("a", "/x?%78"), ("A", "/%78?%78")] {
         assert_eq!(ask(&cache, at(host, target)).await.text(), "a /x?%78");
     }
@@ -69,7 +102,6 @@ async fn spellings_share_by_choice_what_the_service_saw_in_one_form() {
 
     assert!(handle.purge(&"http://A:80/%78?%78".parse().unwrap()));
     assert_ne!(ask(&cache, at("a", "/x?%78")).await.cache(), "hit");
-    // A write is passed on as it is, and counts for all spellings.
     let write = ask(&cache, request("POST", "/%78?%78", &[("host", "A")])).await;
     assert_eq!((write.text(), write.cache()), ("A /%78?%78", "fwd=method"));
     assert_ne!(ask(&cache, at("a", "/x?%78")).await.cache(), "hit");

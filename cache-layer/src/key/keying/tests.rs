@@ -1,7 +1,6 @@
 use super::*;
 use crate::key::{Key, More, Named, Secret};
 use crate::request::Facts;
-use proptest::prelude::*;
 
 fn keying() -> Keying {
     Keying::default()
@@ -9,7 +8,7 @@ fn keying() -> Keying {
 
 fn normal() -> Keying {
     Keying {
-        spelling: Spelling::Normal,
+        spelling: Spelling::HostAndPath,
         ..keying()
     }
 }
@@ -21,6 +20,16 @@ fn request(uri: &str, fields: &[(&str, &str)]) -> Request<()> {
         let name: HeaderName = name.parse().unwrap();
         let value = HeaderValue::from_str(value).unwrap();
         request.headers_mut().append(name, value);
+    }
+    request
+}
+
+/// All that is done to a request that reads.
+fn prepared(keying: &Keying, mut request: Request<()>) -> Request<()> {
+    keying.prepare(&mut request, true).unwrap();
+    if key(keying, &request) == Err(NoKey::Spelled) {
+        assert!(respell_host(&mut request));
+        assert!(!respell_host(&mut request));
     }
     request
 }
@@ -53,8 +62,7 @@ fn the_normal_form_is_what_the_service_sees() {
         ("http://[::1]:80/", "[::1]", ("http://[::1]/", "[::1]")),
         ("/%6", "A", ("/%6", "a")),
     ] {
-        let mut request = request(uri, &[("host", host)]);
-        normal().prepare(&mut request, true).unwrap();
+        let request = prepared(&normal(), request(uri, &[("host", host)]));
         let (uri, line) = (request.uri().to_string(), &request.headers()["host"]);
         assert_eq!((&*uri, line.to_str().unwrap()), seen);
         assert!(key(&normal(), &request).is_ok());
@@ -63,22 +71,22 @@ fn the_normal_form_is_what_the_service_sees() {
 
 #[test]
 fn nothing_changes_but_by_choice_and_for_those_who_read() {
-    let as_it_was = ("/%61?b&a", "A:80");
-    for (keying, reads) in [(keying(), true), (normal(), false)] {
-        let mut request = request(as_it_was.0, &[("host", as_it_was.1)]);
+    let as_it_was = || request("/%61?b&a", &[("host", "A:80")]);
+    let exact = Keying {
+        spelling: Spelling::Exact,
+        ..keying()
+    };
+    for (keying, reads) in [(exact, true), (keying(), true), (normal(), false)] {
+        let mut request = as_it_was();
         keying.prepare(&mut request, reads).unwrap();
-        assert_eq!(
-            (
-                request.uri().to_string().as_str(),
-                &request.headers()["host"]
-            ),
-            (as_it_was.0, &HeaderValue::from_static(as_it_was.1))
-        );
+        assert_eq!(seen(&request), seen(&as_it_was()));
     }
+    assert_eq!(key(&keying(), &as_it_was()), Err(NoKey::Spelled));
+    let respelt = prepared(&keying(), as_it_was());
+    assert_eq!(seen(&respelt), seen(&request("/%61?b&a", &[("host", "a")])));
     // What has no key is passed on as it is.
     let long = format!("/%61{}", "a".repeat(MAX_TARGET));
-    let mut request = request(&long, &[("host", "A B"), ("host", "a")]);
-    normal().prepare(&mut request, true).unwrap();
+    let request = prepared(&normal(), request(&long, &[("host", "A B"), ("host", "a")]));
     assert_eq!(request.uri().to_string(), long);
     assert_eq!(request.headers()["host"], "A B");
 }
@@ -96,8 +104,7 @@ fn a_query_of_which_nothing_counts_is_none() {
         ("/x", "/x"),
         ("/%61?b&u", "/%61?b"),
     ] {
-        let mut request = request(uri, &[("host", "a")]);
-        keying.prepare(&mut request, true).unwrap();
+        let request = prepared(&keying, request(uri, &[("host", "a")]));
         assert_eq!(request.uri(), seen, "{uri}");
         assert_eq!(
             key(&keying, &request),
@@ -264,83 +271,4 @@ fn seen(request: &Request<()>) -> impl PartialEq + fmt::Debug + use<> {
     )
 }
 
-fn keyings() -> impl Strategy<Value = Keying> {
-    let query = prop_oneof![
-        Just(QueryPolicy::exact()),
-        Just(QueryPolicy::exact().sorted()),
-        Just(QueryPolicy::ignoring(["a"])),
-        Just(QueryPolicy::keeping(["a"]).sorted()),
-    ];
-    let spelling = prop_oneof![Just(Spelling::Exact), Just(Spelling::Normal)];
-    let overrides = prop_oneof![Just(Overrides::Key), Just(Overrides::Strip)];
-    (query, spelling, overrides).prop_map(|(query, spelling, overrides)| Keying {
-        query,
-        spelling,
-        overrides,
-        fields: [HeaderName::from_static("x-market")].into(),
-        owner: Some(Arc::new(|headers, _| {
-            Some(headers.get("x-owner")?.as_bytes().to_vec())
-        })),
-        ..keying()
-    })
-}
-
-fn requests() -> impl Strategy<Value = Request<()>> {
-    let origin = prop_oneof![
-        Just(""),
-        Just("http://a"),
-        Just("http://A:80"),
-        Just("https://a"),
-        Just("https://a:443")
-    ];
-    let host = prop_oneof![
-        Just("a"),
-        Just("A"),
-        Just("a:80"),
-        Just("a:443"),
-        Just("a.")
-    ];
-    let path = prop_oneof![
-        Just("/a"),
-        Just("/%61"),
-        Just("/%2f"),
-        Just("/%2F"),
-        Just("/")
-    ];
-    let query = proptest::option::of("[ab&;]{0,3}");
-    let field = prop_oneof![
-        Just("x-forwarded-host"),
-        Just("x-host"),
-        Just("x-market"),
-        Just("x-owner"),
-        Just("accept")
-    ];
-    let fields = proptest::collection::vec((field, "[ab]{0,1}"), 0..3);
-    (origin, host, path, query, fields).prop_map(|(origin, host, path, query, fields)| {
-        let query = query.map_or(String::new(), |query| format!("?{query}"));
-        let mut all = vec![("host", host), ("x-owner", "a")];
-        all.extend(fields.iter().map(|(name, value)| (*name, value.as_str())));
-        request(&format!("{origin}{path}{query}"), &all)
-    })
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig::with_cases(2000))]
-
-    #[test]
-    fn the_service_sees_what_the_key_says(
-        keying in keyings(), mut one in requests(), mut other in requests(),
-    ) {
-        keying.prepare(&mut one, true).unwrap();
-        keying.prepare(&mut other, true).unwrap();
-        let of_one = key(&keying, &one);
-        if of_one.is_ok() && of_one == key(&keying, &other) {
-            prop_assert_eq!(seen(&one), seen(&other));
-        }
-        // What is seen is seen as it is.
-        let (as_seen, before) = (seen(&one), of_one);
-        keying.prepare(&mut one, true).unwrap();
-        prop_assert_eq!(seen(&one), as_seen);
-        prop_assert_eq!(key(&keying, &one), before);
-    }
-}
+mod properties;

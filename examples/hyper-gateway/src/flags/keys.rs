@@ -38,9 +38,9 @@ pub struct KeyFlags {
     #[arg(long, value_name = "SWITCH", default_value = "off", value_parser = switch, action = ArgAction::Set)]
     pub sort_query: bool,
 
-    /// Whether spellings of host and path share: exact (no) or normal (yes, and the upstream sees the
-    /// normal one).
-    #[arg(long, value_name = "HOW", default_value = "exact", value_parser = spelling)]
+    /// Which spellings of one URI share a response, of which the upstream sees the normal one: exact
+    /// (none), host (A:80 and a) or host-and-path (also /%78 and /x).
+    #[arg(long, value_name = "HOW", default_value = "host", value_parser = spelling)]
     pub spelling: Spelling,
 
     /// Request field that responses depend on although they do not say so by Vary; repeatable.
@@ -102,8 +102,9 @@ fn overrides(text: &str) -> Result<Overrides, String> {
 fn spelling(text: &str) -> Result<Spelling, String> {
     match text {
         "exact" => Ok(Spelling::Exact),
-        "normal" => Ok(Spelling::Normal),
-        _ => Err("must be exact or normal".to_owned()),
+        "host" => Ok(Spelling::Host),
+        "host-and-path" => Ok(Spelling::HostAndPath),
+        _ => Err("must be exact, host or host-and-path".to_owned()),
     }
 }
 

@@ -32,7 +32,7 @@ fn defaults_are_those_of_the_help() {
     assert_eq!(flags.keys.overrides, Overrides::Key);
     assert!(flags.keys.override_fields.is_empty() && flags.keys.key_headers.is_empty());
     assert!(flags.keys.ignore_params.is_empty() && flags.keys.keep_params.is_empty());
-    assert!(!flags.keys.sort_query && flags.keys.spelling == Spelling::Exact);
+    assert!(!flags.keys.sort_query && flags.keys.spelling == Spelling::Host);
     assert_eq!(flags.keys.overlong, Unkeyable::Bypass);
     assert!(flags.rate.is_none() && flags.burst.is_none());
     assert!(flags.concurrency.is_none() && flags.heap_budget.is_none());
@@ -88,7 +88,7 @@ fn what_the_cache_may_do_is_read() {
 fn what_requests_share_is_read() {
     let flags = read(
         "--upstream http://h --overrides strip --override-field X-Base --ignore-param utm_source \
-         --ignore-param gclid --sort-query on --spelling normal --key-header X-Market --key-header dpr \
+         --ignore-param gclid --sort-query on --spelling host-and-path --key-header X-Market --key-header dpr \
          --overlong refuse",
     )
     .unwrap()
@@ -97,7 +97,7 @@ fn what_requests_share_is_read() {
     assert_eq!(flags.override_fields, ["x-base"]);
     assert_eq!(flags.ignore_params, ["utm_source", "gclid"]);
     assert!(flags.sort_query);
-    assert_eq!(flags.spelling, Spelling::Normal);
+    assert_eq!(flags.spelling, Spelling::HostAndPath);
     assert_eq!(flags.key_headers, ["x-market", "dpr"]);
     assert_eq!(flags.overlong, Unkeyable::Refuse);
     for (how, overrides) in [("refuse", Overrides::Refuse), ("ignore", Overrides::Ignore)] {
@@ -187,7 +187,7 @@ fn every_refusal_is_one_line_that_names_the_flag() {
         ("--upstream http://h --sort-query yes", "must be on or off"),
         (
             "--upstream http://h --spelling odd",
-            "must be exact or normal",
+            "must be exact, host or host-and-path",
         ),
         ("--upstream http://h --key-header a=b", "--key-header"),
         (

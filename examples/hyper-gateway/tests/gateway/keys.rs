@@ -82,18 +82,23 @@ async fn the_upstream_sees_the_parameters_that_count() {
 }
 
 #[tokio::test]
-async fn spellings_share_by_choice() {
-    for (flags, hit, seen) in [("", false, "/%78"), ("--spelling normal", true, "/x")] {
+async fn spellings_share_as_far_as_is_said() {
+    for (flags, path, host, seen) in [
+        ("--spelling exact", false, false, ["/%78", "A:80"]),
+        ("", false, true, ["/%78", "a"]),
+        ("--spelling host-and-path", true, true, ["/x", "a"]),
+    ] {
         let upstream = cacheable().await;
         let gateway = gateway(upstream.address, flags).await;
-        assert!(!hits(gateway, "/%78", "").await);
-        let line = format!("GET {seen} HTTP/1.1\r\n");
-        assert!(upstream.request().starts_with(&line), "{flags}");
-        assert_eq!(hits(gateway, "/x", "").await, hit);
-        let request = "GET /x HTTP/1.1\r\nhost: A:80\r\nconnection: close\r\n\r\n";
-        let response = exchange(gateway, request).await;
-        let status = field(&response, "cache-status").unwrap();
-        assert_eq!(status.ends_with("; hit"), hit, "{flags}");
+        let request = "GET /%78 HTTP/1.1\r\nhost: A:80\r\nconnection: close\r\n\r\n";
+        assert_eq!(status(&exchange(gateway, request).await), 200);
+        let request = upstream.request();
+        let line = format!("GET {} HTTP/1.1\r\n", seen[0]);
+        assert!(request.starts_with(&line), "{flags}");
+        assert_eq!(field(&request, "host"), Some(seen[1]));
+        assert_eq!(field(&request, "x-forwarded-host"), Some(seen[1]));
+        assert_eq!(hits(gateway, "/%78", "").await, host, "{flags}");
+        assert_eq!(hits(gateway, "/x", "").await, path, "{flags}");
     }
 }
 
