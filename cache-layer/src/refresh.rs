@@ -2,10 +2,9 @@
 
 use crate::body::RequestBody;
 use crate::fill::{Ask, Job, Joined, Lifetimes};
-use crate::key::{self, Lookup};
+use crate::key;
 use crate::look::{Found, Look};
 use crate::rfc9111::directives::RequestDirectives;
-use crate::rfc9111::reuse::Forward;
 use crate::rfc9111::storable::Asked;
 use crate::rfc9111::validation::has_validator;
 use crate::shared::Shared;
@@ -68,25 +67,11 @@ pub(crate) fn refresh<S, B, R>(
     tokio::spawn(job.run(nobody));
 }
 
-impl<K: Lookup> Look<K> {
-    /// As [`up`](Self::up); but what is stale only where a request that any client could have sent can
-    /// fetch it anew.
-    #[inline]
-    pub(crate) fn up_renewable(
-        &self,
-        shared: &Shared,
-        method: &Method,
-        headers: &HeaderMap,
-        extensions: &Extensions,
-    ) -> Result<Found, Forward> {
-        let found = self.up(shared, headers)?;
-        if found.is_stale()
-            && for_all(shared, method, headers, extensions, found.stored()).is_none()
-        {
-            return Err(Forward::Stale);
-        }
-        Ok(found)
-    }
+/// Whether a request that any client could have sent can fetch it anew: else it is not used stale.
+#[cold]
+pub(crate) fn is_renewable<B>(shared: &Shared, found: &Found, client: &Request<B>) -> bool {
+    let (headers, extensions) = (client.headers(), client.extensions());
+    for_all(shared, client.method(), headers, extensions, found.stored()).is_some()
 }
 
 fn request_for_all(

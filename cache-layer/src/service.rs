@@ -10,7 +10,7 @@ use crate::keyed::Keyed;
 use crate::look::Look;
 use crate::miss::Miss;
 use crate::post::Post;
-use crate::refresh::refresh;
+use crate::refresh::{is_renewable, refresh};
 use crate::request::{Facts, target_uri};
 use crate::rfc9111::directives::RequestDirectives;
 use crate::rfc9111::reuse::Forward;
@@ -102,46 +102,38 @@ where
 
     fn call(&mut self, mut request: Request<B>) -> Self::Future {
         let shared = &self.shared;
-        if let Err(status) = prepare(&shared.settings, &mut request) {
+        if shared.settings.keys.prepares
+            && let Err(status) = prepare(&shared.settings, &mut request)
+        {
             shared.counters.bypassed.count();
             return ResponseFuture::ready(rejection(status));
         }
         // Taken apart on the way down only: a hit need not move it.
         let after = match plan(shared, &request) {
-            Plan::Look(look) => match look.up_renewable(
-                shared,
-                request.method(),
-                request.headers(),
-                request.extensions(),
-            ) {
-                Ok(found) => {
-                    shared.counters.hits.count();
-                    let response = look.answer(shared, &found, request.headers());
-                    if found.is_stale() {
-                        shared.counters.stale.count();
-                        let look = look.own();
-                        let (parts, _) = request.into_parts();
-                        let (service, none) = (&self.inner, Bytes::new());
-                        let (stored, usual) = (found.stored(), Lifetimes::Usual);
-                        refresh(shared, service, &parts, none, &look, stored, usual);
+            Plan::Look(look) => {
+                let forward = match look.up(shared, request.headers()) {
+                    Ok(found) if !found.is_stale() || is_renewable(shared, &found, &request) => {
+                        shared.counters.hits.count();
+                        let response = look.answer(shared, &found, request.headers());
+                        if found.is_stale() {
+                            shared.counters.stale.count();
+                            let look = look.own();
+                            let (parts, _) = request.into_parts();
+                            let (service, none) = (&self.inner, Bytes::new());
+                            let (stored, usual) = (found.stored(), Lifetimes::Usual);
+                            refresh(shared, service, &parts, none, &look, stored, usual);
+                        }
+                        return ResponseFuture::ready(response);
                     }
-                    return ResponseFuture::ready(response);
-                }
-                Err(_) if look.wants.only_if_cached => {
+                    Ok(_) => Forward::Stale,
+                    Err(forward) => forward,
+                };
+                if look.wants.only_if_cached {
                     shared.counters.unsatisfied.count();
                     return ResponseFuture::ready(unsatisfied());
                 }
-                Err(forward) if look.head_only || look.wants.no_store => {
-                    shared.counters.misses.count();
-                    let look = look.own();
-                    After {
-                        outcome: Outcome::forwarded(forward),
-                        then: HeadSent::new(shared, &look, request.headers())
-                            .map(|sent| Box::new(Then::Update(sent))),
-                    }
-                }
-                Err(forward) => {
-                    let look = look.own();
+                let look = look.own();
+                if !look.head_only && !look.wants.no_store {
                     let (parts, _) = request.into_parts();
                     let lifetimes = parts
                         .extensions
@@ -157,10 +149,19 @@ where
                     };
                     return ResponseFuture::boxed(Box::pin(miss.answer(parts)));
                 }
-            },
+                shared.counters.misses.count();
+                After {
+                    outcome: Outcome::forwarded(forward),
+                    then: HeadSent::new(shared, &look, request.headers())
+                        .map(|sent| Box::new(Then::Update(sent))),
+                }
+            }
             Plan::Respell => {
                 if respell_host(&mut request) {
-                    return self.call(request);
+                    // Seldom, and a call from here would keep the compiler from inlining the rest.
+                    let mut cache = self.clone();
+                    let again = async move { cache.call(request).await };
+                    return ResponseFuture::boxed(Box::pin(again));
                 }
                 shared.counters.bypassed.count();
                 After::nothing(Outcome::forwarded(Forward::Bypass))
@@ -222,11 +223,9 @@ enum Plan<'a> {
     Look(Look<Named<'a>>),
 }
 
-/// Brings a request into the form that its key is made of, where the settings ask for that.
+/// Brings a request into the form that its key is made of.
+#[cold]
 fn prepare<B>(settings: &Settings, request: &mut Request<B>) -> Result<(), StatusCode> {
-    if !settings.keys.prepares() {
-        return Ok(());
-    }
     let reads = is_read(request.method()) || content_keyed(settings, request).is_some();
     settings.keys.prepare(request, reads)
 }
@@ -262,18 +261,16 @@ fn plan<'a, B: Body>(shared: &'a Shared, request: &'a Request<B>) -> Plan<'a> {
             Err(why) => no_key(why),
         };
     }
-    let key = match shared.named(uri, &facts, request.headers(), request.extensions()) {
-        Ok(key) => Some(key),
-        Err(NoKey::Spelled) => None,
-        Err(why) => return no_key(why),
-    };
     let has_content = read && (facts.chunked || !request.body().is_end_stream());
-    let not_ours = facts.not_ours || facts.method_override;
-    if not_ours || has_content || (facts.cookie && settings.cookies == Cookies::Bypass) {
-        return Plan::Forward(Forward::Bypass);
-    }
-    let Some(mut key) = key else {
-        return Plan::Respell;
+    let passes = facts.not_ours
+        || facts.method_override
+        || has_content
+        || (facts.cookie && settings.cookies == Cookies::Bypass);
+    let mut key = match shared.named(uri, &facts, request.headers(), request.extensions()) {
+        Ok(_) | Err(NoKey::Spelled) if passes => return Plan::Forward(Forward::Bypass),
+        Ok(key) => key,
+        Err(NoKey::Spelled) => return Plan::Respell,
+        Err(why) => return no_key(why),
     };
     let mut search = None;
     if settings.no_vary_search {

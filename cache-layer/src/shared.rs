@@ -34,6 +34,7 @@ pub(crate) struct Shared {
 impl Shared {
     pub(crate) fn new(mut settings: Settings, pool: Arc<Pool>) -> Self {
         settings.status_field = StatusField::new(settings.cache_status, &settings.cache_name);
+        settings.keys.settle();
         Self {
             settings,
             pool,
@@ -55,7 +56,7 @@ impl Shared {
             headers,
             extensions,
         };
-        Named::new(self.pool.secret, &keying.namespace, uri, facts, Some(more))
+        Named::new(self.pool.secret, &keying.namespace, uri, facts, Some(&more))
     }
 
     pub(crate) fn uri_key(&self, uri: &Uri) -> Result<Key, NoKey> {

@@ -56,6 +56,8 @@ pub(crate) struct Keying {
     pub(crate) trusted: Option<Arc<Trusted>>,
     pub(crate) overlong: Unkeyable,
     pub(crate) bad_host: Unkeyable,
+    /// Whether requests may be changed, or refused, before their key is made: by the above.
+    pub(crate) prepares: bool,
 }
 
 impl Default for Keying {
@@ -71,14 +73,16 @@ impl Default for Keying {
             trusted: None,
             overlong: Unkeyable::Bypass,
             bad_host: Unkeyable::Refuse,
+            prepares: false,
         }
     }
 }
 
 impl Keying {
-    /// Whether requests may be changed, or refused, before their key is made.
-    pub(crate) fn prepares(&self) -> bool {
-        self.respells() || matches!(self.overrides, Overrides::Strip | Overrides::Refuse)
+    /// Once all is set.
+    pub(crate) fn settle(&mut self) {
+        let screens = matches!(self.overrides, Overrides::Strip | Overrides::Refuse);
+        self.prepares = screens || self.respells();
     }
 
     fn respells(&self) -> bool {

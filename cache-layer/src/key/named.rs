@@ -67,43 +67,27 @@ impl<'a> Named<'a> {
         namespace: &'a [u8],
         uri: &'a Uri,
         facts: &Facts<'a>,
-        more: Option<More<'_>>,
+        more: Option<&More<'_>>,
     ) -> Result<Self, NoKey> {
         let (host, spelled) = request_host(uri, facts)?;
-        let target = Pieces::new(secret, namespace, uri, host)?;
-        let Some(More {
-            keying,
-            headers,
-            extensions,
-        }) = more
-        else {
-            return Ok(Self::Target(target));
+        // The query with its mark, so that "/a?" differs from "/a".
+        let path_and_query = uri.path_and_query().map_or("/", PathAndQuery::as_str);
+        if path_and_query.len() > MAX_TARGET {
+            return Err(NoKey::LongTarget);
+        }
+        // The usual one is not written, so none may be written like it: "://a/" can be parsed.
+        let scheme = match scheme(uri) {
+            usual if *usual == Scheme::HTTP => "",
+            other if other.as_str().is_empty() => return Err(NoKey::BadHost),
+            other => other.as_str(),
         };
-        let overrides = facts.target_override && keying.keys_overrides(extensions);
-        if !(spelled || overrides || keying.asks_for_more()) {
-            return Ok(Self::Target(target));
-        }
-        if spelled && keying.spelling != Spelling::Exact {
-            return Err(NoKey::Spelled);
-        }
-        let key = target.to_key();
-        let mut parts = Vec::from(key.parts);
-        if spelled {
-            parts.extend_from_slice(&Section::Spelled.mark());
-            for host in [authority(uri), line(facts)] {
-                push_with_length(&mut parts, host.unwrap_or_default());
+        let target = Pieces::new(secret, namespace, scheme, host, path_and_query);
+        match more {
+            Some(more) if spelled || facts.target_override || more.keying.asks_for_more() => {
+                target.with(more, secret, uri, facts, spelled)
             }
+            _ => Ok(Self::Target(target)),
         }
-        if overrides {
-            parts.extend_from_slice(&Section::Overrides.mark());
-            keying.override_fields.push(&mut parts, headers);
-        }
-        keying.push_more(&mut parts, headers, extensions)?;
-        Ok(Self::Whole(Key {
-            digest: secret.digest_of(&[&parts]),
-            parts: parts.into(),
-            uri_digest: key.uri_digest,
-        }))
     }
 
     pub(crate) fn into_key(self) -> Key {
@@ -138,28 +122,59 @@ impl Lookup for Named<'_> {
 }
 
 impl<'a> Pieces<'a> {
+    /// With what else is part of the key.
+    fn with(
+        self,
+        more: &More<'_>,
+        secret: Secret,
+        uri: &Uri,
+        facts: &Facts<'_>,
+        spelled: bool,
+    ) -> Result<Named<'a>, NoKey> {
+        let &More {
+            keying,
+            headers,
+            extensions,
+        } = more;
+        let overrides = facts.target_override && keying.keys_overrides(extensions);
+        if !(spelled || overrides || keying.asks_for_more()) {
+            return Ok(Named::Target(self));
+        }
+        if spelled && keying.spelling != Spelling::Exact {
+            return Err(NoKey::Spelled);
+        }
+        let key = self.to_key();
+        let mut parts = Vec::from(key.parts);
+        if spelled {
+            parts.extend_from_slice(&Section::Spelled.mark());
+            for host in [authority(uri), line(facts)] {
+                push_with_length(&mut parts, host.unwrap_or_default());
+            }
+        }
+        if overrides {
+            parts.extend_from_slice(&Section::Overrides.mark());
+            keying.override_fields.push(&mut parts, headers);
+        }
+        keying.push_more(&mut parts, headers, extensions)?;
+        Ok(Named::Whole(Key {
+            digest: secret.digest_of(&[&parts]),
+            parts: parts.into(),
+            uri_digest: key.uri_digest,
+        }))
+    }
+
     fn new(
         secret: Secret,
         namespace: &'a [u8],
-        uri: &'a Uri,
+        scheme: &'a str,
         host: Cow<'a, [u8]>,
-    ) -> Result<Self, NoKey> {
-        // The query with its mark, so that "/a?" differs from "/a".
-        let path_and_query = uri.path_and_query().map_or("/", PathAndQuery::as_str);
-        if path_and_query.len() > MAX_TARGET {
-            return Err(NoKey::LongTarget);
-        }
+        path_and_query: &'a str,
+    ) -> Self {
         // In one piece, as the digest takes it in: "http://a?b" names what "http://a/?b" does.
         let path_and_query = if path_and_query.starts_with('?') {
             Cow::Owned(format!("/{path_and_query}"))
         } else {
             Cow::Borrowed(path_and_query)
-        };
-        // The usual one is not written, so none may be written like it: "://a/" can be parsed.
-        let scheme = match scheme(uri) {
-            usual if *usual == Scheme::HTTP => "",
-            other if other.as_str().is_empty() => return Err(NoKey::BadHost),
-            other => other.as_str(),
         };
         let lengths = Lengths {
             namespace: namespace.len(),
@@ -182,7 +197,7 @@ impl<'a> Pieces<'a> {
             absorb(&mut hasher, part);
         }
         target.digest = hasher.finish128().as_u128();
-        Ok(target)
+        target
     }
 
     fn parts(&self) -> [&[u8]; 4] {

@@ -25,7 +25,7 @@ fn key_of(keying: &Keying, request: &Request<()>) -> Result<Key, NoKey> {
         headers,
         extensions,
     };
-    let named = Named::new(SECRET, b"", request.uri(), &facts, Some(more));
+    let named = Named::new(SECRET, b"", request.uri(), &facts, Some(&more));
     named.map(Named::into_key)
 }
 

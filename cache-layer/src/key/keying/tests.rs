@@ -43,7 +43,7 @@ fn key(keying: &Keying, request: &Request<()>) -> Result<Key, NoKey> {
         extensions,
     };
     let (secret, uri) = (Secret::fixed(), request.uri());
-    Named::new(secret, &keying.namespace, uri, &facts, Some(more)).map(Named::into_key)
+    Named::new(secret, &keying.namespace, uri, &facts, Some(&more)).map(Named::into_key)
 }
 
 #[test]
