@@ -94,8 +94,11 @@
 //!
 //! # What passes untouched
 //!
-//! Other methods; GET with content, `Upgrade`, `If-Match` or `If-Unmodified-Since`; targets over
-//! 8 KiB; requests with no, two, unusable or contradicting hosts.
+//! Other methods; GET with content, `Upgrade`, `If-Match` or `If-Unmodified-Since`, or a field that
+//! asks for another method (`X-HTTP-Method-Override` and its kin); targets over 8 KiB and hosts over 255
+//! octets, unless [`overlong`](CacheLayer::overlong) says otherwise; requests without a host. Those with
+//! two hosts, an invalid one or one that contradicts the target are refused with 400, unless
+//! [`bad_host`](CacheLayer::bad_host) says otherwise.
 //!
 //! # What makes it go
 //!
@@ -106,10 +109,22 @@
 //!
 //! # Keys
 //!
-//! A key is scheme, host, path and query, exact but for the host's case, default port and trailing
-//! dot, and the fields by which a service may be told of another host or path (`X-Forwarded-Host`,
-//! `X-Original-URL`, `Forwarded`'s host and proto, and their kin): a forged one reaches only its
-//! forger. Keys are hashed with a secret, and compared in full on every hit.
+//! Whatever could change an answer is part of its key, or does not reach the service: the service sees
+//! what the key says.
+//!
+//! | part | by default | by choice |
+//! | --- | --- | --- |
+//! | fields that override the target, as `X-Forwarded-Host`, `X-Original-URL` | as they are: a forged one reaches only its forger | taken out, refused, or ignored: [`overrides`](CacheLayer::overrides), [`override_fields`](CacheLayer::override_fields), [`trusted_peers`](CacheLayer::trusted_peers) |
+//! | scheme, host | in its normal form, which the service sees | as it is spelled: [`spelling`](CacheLayer::spelling) |
+//! | path | as it is spelled | in its normal form, which the service sees: [`spelling`](CacheLayer::spelling) |
+//! | query | as it is | sorted, some parameters only: [`query_policy`](CacheLayer::query_policy) |
+//! | other fields of the request | by `Vary` | [`key_headers`](CacheLayer::key_headers) |
+//! | tenant or user | all share | [`key_by`](CacheLayer::key_by) |
+//! | content | of QUERY and gRPC | [`query`](CacheLayer::query), [`grpc_method`](CacheLayer::grpc_method) |
+//! | namespace | none | [`namespace`](CacheLayer::namespace) |
+//!
+//! Keys are hashed with a secret, and compared in full on every hit. A purge and a write reach all keys of
+//! their target.
 //!
 //! # One request, many readers
 //!
@@ -193,12 +208,14 @@ mod shared;
 mod stats;
 mod store;
 mod warm;
+mod write;
 
 pub use body::{RequestBody, ResponseBody};
 pub use cache_status::CacheStatus;
 pub use error::ConfigError;
 pub use future::ResponseFuture;
 pub use handle::CacheHandle;
+pub use key::{Overrides, QueryPolicy, Spelling, Unkeyable};
 pub use layer::CacheLayer;
 pub use policy::CachePolicy;
 pub use rfc9111::storable::{Cookies, Credentials, SetCookie};

@@ -6,7 +6,7 @@ use cache_layer::{CacheLayer, CacheStatus, Cookies, Credentials, SetCookie};
 use clap::{ArgAction, Args};
 use http::HeaderName;
 
-use super::values::{duration, size, some_size};
+use super::values::{duration, size, some_size, switch};
 
 /// Statuses of one `--negative-ttl`.
 type Statuses = Vec<u16>;
@@ -200,14 +200,6 @@ fn share(text: &str) -> Result<f64, String> {
     match text.parse() {
         Ok(share) if (0.0..=1.0).contains(&share) => Ok(share),
         _ => Err("must be from 0 to 1".to_owned()),
-    }
-}
-
-fn switch(text: &str) -> Result<bool, String> {
-    match text {
-        "on" => Ok(true),
-        "off" => Ok(false),
-        _ => Err("must be on or off".to_owned()),
     }
 }
 

@@ -1,4 +1,4 @@
-use cache_layer::{CacheStatus, Credentials, SetCookie};
+use cache_layer::{CacheStatus, Credentials, Overrides, SetCookie, Spelling, Unkeyable};
 
 use super::{Flags, Refusal};
 use cache_layer::Cookies;
@@ -36,6 +36,11 @@ fn defaults_are_those_of_the_help() {
     assert_eq!(flags.cache.cookie, Cookies::Mind);
     assert_eq!(flags.cache.set_cookie, SetCookie::Refuse);
     assert_eq!(flags.cache.status, CacheStatus::On);
+    assert_eq!(flags.keys.overrides, Overrides::Key);
+    assert!(flags.keys.override_fields.is_empty() && flags.keys.key_headers.is_empty());
+    assert!(flags.keys.ignore_params.is_empty() && flags.keys.keep_params.is_empty());
+    assert!(!flags.keys.sort_query && flags.keys.spelling == Spelling::Host);
+    assert_eq!(flags.keys.overlong, Unkeyable::Bypass);
     assert!(flags.rate.is_none() && flags.burst.is_none());
     assert!(flags.concurrency.is_none() && flags.heap_budget.is_none());
     assert!(flags.trusted_proxy.is_empty() && flags.admin.is_none());
@@ -118,6 +123,34 @@ fn lifetimes_limits_and_credentials_are_read() {
     );
     let none = read("--upstream http://h --credential-header none").unwrap();
     assert!(none.cache.credential_header.unwrap().is_empty());
+}
+
+#[test]
+fn what_requests_share_is_read() {
+    let flags = read(
+        "--upstream http://h --overrides strip --override-field X-Base --ignore-param utm_source \
+         --ignore-param gclid --sort-query on --spelling host-and-path --key-header X-Market --key-header dpr \
+         --overlong refuse",
+    )
+    .unwrap()
+    .keys;
+    assert_eq!(flags.overrides, Overrides::Strip);
+    assert_eq!(flags.override_fields, ["x-base"]);
+    assert_eq!(flags.ignore_params, ["utm_source", "gclid"]);
+    assert!(flags.sort_query);
+    assert_eq!(flags.spelling, Spelling::HostAndPath);
+    assert_eq!(flags.key_headers, ["x-market", "dpr"]);
+    assert_eq!(flags.overlong, Unkeyable::Refuse);
+    for (how, overrides) in [("refuse", Overrides::Refuse), ("ignore", Overrides::Ignore)] {
+        let flags = read(&format!(
+            "--upstream http://h --overrides {how} --keep-param id"
+        ));
+        let keys = flags.unwrap().keys;
+        assert_eq!(
+            (keys.overrides, &*keys.keep_params),
+            (overrides, &["id".to_owned()][..])
+        );
+    }
 }
 
 #[test]
@@ -223,6 +256,32 @@ fn every_refusal_is_one_line_that_names_the_flag() {
         (
             "--upstream http://h --cache-status loud",
             "must be on, off or debug",
+        ),
+        (
+            "--upstream http://h --overrides trust",
+            "must be key, strip, refuse or ignore",
+        ),
+        (
+            "--upstream http://h --override-field X_Forwarded_For",
+            "--override-field: x-forwarded-for differs for each client",
+        ),
+        (
+            "--upstream http://h --override-field a=b",
+            "--override-field",
+        ),
+        (
+            "--upstream http://h --ignore-param a --keep-param b",
+            "--keep-param",
+        ),
+        ("--upstream http://h --sort-query yes", "must be on or off"),
+        (
+            "--upstream http://h --spelling odd",
+            "must be exact, host or host-and-path",
+        ),
+        ("--upstream http://h --key-header a=b", "--key-header"),
+        (
+            "--upstream http://h --overlong cut",
+            "must be bypass or refuse",
         ),
         (
             "--upstream http://h --upstream-timeout 99999999999y",

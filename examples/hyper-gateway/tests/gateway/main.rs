@@ -4,6 +4,7 @@ mod answers;
 mod caching;
 mod http2;
 mod interim;
+mod keys;
 mod layers;
 mod process;
 mod requests;
