@@ -10,6 +10,7 @@ use crate::refresh::{is_renewable, refresh};
 use crate::rfc9111::reuse::Forward;
 use crate::service::{Cache, unsatisfied};
 use crate::shared::Shared;
+use crate::stats::Bypass;
 use bytes::{Bytes, BytesMut};
 use http::{Request, Response, request};
 use http_body::{Body, Frame};
@@ -63,7 +64,7 @@ impl<S> Keyed<S> {
         let content = match read(body, shared.settings.max_key_content).await {
             Ok(content) => content,
             Err(body) => {
-                shared.counters.bypassed.count();
+                shared.counters.bypassed.count(Bypass::Overlong);
                 return forward(&shared, service, parts, body, Forward::Bypass).await;
             }
         };

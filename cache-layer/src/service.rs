@@ -5,21 +5,18 @@ use crate::cache_status::Outcome;
 use crate::fill::Lifetimes;
 use crate::future::{After, ResponseFuture, Then};
 use crate::head::HeadSent;
-use crate::key::{Named, NoKey, respell_host};
+use crate::key::respell_host;
 use crate::keyed::Keyed;
-use crate::look::Look;
 use crate::miss::Miss;
+use crate::plan::{Plan, plan, prepare};
 use crate::post::Post;
 use crate::refresh::{is_renewable, refresh};
-use crate::request::{Facts, target_uri};
-use crate::rfc9111::directives::RequestDirectives;
 use crate::rfc9111::reuse::Forward;
-use crate::settings::Settings;
 use crate::shared::Shared;
+use crate::stats::Bypass;
 use crate::warm::Warming;
-use crate::write::Write;
 use bytes::Bytes;
-use http::{HeaderValue, Method, Request, Response, StatusCode, header};
+use http::{HeaderValue, Request, Response, StatusCode, header};
 use http_body::Body;
 use std::fmt;
 use std::sync::Arc;
@@ -104,7 +101,7 @@ where
         if shared.settings.keys.prepares
             && let Err(status) = prepare(&shared.settings, &mut request)
         {
-            shared.counters.bypassed.count();
+            shared.counters.bypassed.count(Bypass::Overrides);
             return ResponseFuture::ready(rejection(status));
         }
         // Taken apart on the way down only: a hit need not move it.
@@ -164,22 +161,20 @@ where
                     let again = async move { cache.call(request).await };
                     return ResponseFuture::boxed(Box::pin(again));
                 }
-                shared.counters.bypassed.count();
+                shared.counters.bypassed.count(Bypass::Host);
                 After::nothing(Outcome::forwarded(Forward::Bypass))
             }
-            Plan::Refuse(status) => {
-                shared.counters.bypassed.count();
+            Plan::Refuse(status, why) => {
+                shared.counters.bypassed.count(why);
                 return ResponseFuture::ready(rejection(status));
             }
-            Plan::Forward(forward) => {
-                let counters = &shared.counters;
-                let counter = if forward == Forward::Method {
-                    &counters.writes
-                } else {
-                    &counters.bypassed
-                };
-                counter.count();
-                After::nothing(Outcome::forwarded(forward))
+            Plan::Bypass(why) => {
+                shared.counters.bypassed.count(why);
+                After::nothing(Outcome::forwarded(Forward::Bypass))
+            }
+            Plan::Method => {
+                shared.counters.writes.count();
+                After::nothing(Outcome::forwarded(Forward::Method))
             }
             Plan::Write(write) => {
                 shared.counters.writes.count();
@@ -207,129 +202,6 @@ where
             after,
         )
     }
-}
-
-/// What to do with a request, as far as its head tells.
-enum Plan<'a> {
-    /// Turn it away.
-    Refuse(StatusCode),
-    /// Bring its host into the form that its key has, first.
-    Respell,
-    /// Pass it on; the cache has no part in it.
-    Forward(Forward),
-    /// Pass it on; what it succeeds at invalidates the target.
-    Write(Box<Write>),
-    /// As much, and its answer may answer others.
-    Post(Box<Write>),
-    /// Read its content first, which is part of its key.
-    ReadContent(Box<Look>, Lifetimes),
-    /// Look into the store.
-    Look(Look<Named<'a>>),
-}
-
-/// Brings a request into the form that its key is made of.
-#[cold]
-fn prepare<B>(settings: &Settings, request: &mut Request<B>) -> Result<(), StatusCode> {
-    let reads = is_read(request.method()) || content_keyed(settings, request).is_some();
-    settings.keys.prepare(request, reads)
-}
-
-fn is_read(method: &Method) -> bool {
-    *method == Method::GET || *method == Method::HEAD
-}
-
-fn plan<'a, B: Body>(shared: &'a Shared, request: &'a Request<B>) -> Plan<'a> {
-    let (method, settings) = (request.method(), &shared.settings);
-    let read = is_read(method);
-    let with_content = if read {
-        None
-    } else {
-        content_keyed(settings, request)
-    };
-    let query = method.as_str() == "QUERY";
-    if !read && with_content.is_none() && (method.is_safe() || *method == Method::CONNECT || query)
-    {
-        return Plan::Forward(Forward::Method);
-    }
-    let facts = Facts::read(
-        request.headers(),
-        &settings.credential_headers,
-        &settings.keys.override_fields,
-    );
-    let uri = target_uri(request);
-    let no_key = |why| match settings.keys.refusal(why) {
-        Some(status) => Plan::Refuse(status),
-        None if read => Plan::Forward(Forward::Bypass),
-        None => Plan::Forward(Forward::Method),
-    };
-    if !read && with_content.is_none() {
-        // RFC 9111 section 4.4: an unsafe method, or one we do not know, invalidates.
-        let write = match shared.write(uri, &facts, request) {
-            Ok(write) => Box::new(write),
-            Err(why) => return no_key(why),
-        };
-        let post = settings.store_post && *method == Method::POST;
-        return if post && !facts.method_override && !settings.bypasses(&facts) {
-            Plan::Post(write)
-        } else {
-            Plan::Write(write)
-        };
-    }
-    let has_content = read && (facts.chunked || !request.body().is_end_stream());
-    let passes =
-        facts.not_ours || facts.method_override || has_content || settings.bypasses(&facts);
-    let mut key = match shared.named(uri, &facts, request.headers(), request.extensions()) {
-        Ok(_) | Err(NoKey::Spelled) if passes => return Plan::Forward(Forward::Bypass),
-        Ok(key) => key,
-        Err(NoKey::Spelled) => return Plan::Respell,
-        Err(why) => return no_key(why),
-    };
-    let mut search = None;
-    if settings.no_vary_search {
-        let asked = shared.asked(key.into_key());
-        let found = asked.by.as_ref().map(|by| shared.key_by(&asked.exact, by));
-        key = Named::Whole(found.unwrap_or_else(|| asked.exact.clone()));
-        search = Some(Box::new(asked));
-    }
-    let mut wants = if facts.directives {
-        RequestDirectives::parse(request.headers())
-    } else {
-        RequestDirectives::default()
-    };
-    // Asked for anew, although it may be there.
-    wants.no_cache |= shared.is_warming() && request.extensions().get::<Warming>().is_some();
-    let head_only = *method == Method::HEAD;
-    let look = Look {
-        key,
-        search,
-        asked: settings.asked(&facts),
-        conditions: facts.conditions,
-        // RFC 9110 section 14.2: a range is asked for by GET; a QUERY asks for content as that does.
-        range: facts.range && (*method == Method::GET || query),
-        head_only,
-        wants,
-    };
-    match with_content {
-        Some(lifetimes) => Plan::ReadContent(Box::new(look.own()), lifetimes),
-        None => Plan::Look(look),
-    }
-}
-
-/// Whether the content of such a request is part of its key, and how long its answers live.
-fn content_keyed<B>(settings: &Settings, request: &Request<B>) -> Option<Lifetimes> {
-    if settings.query && request.method().as_str() == "QUERY" {
-        return Some(Lifetimes::Usual);
-    }
-    if settings.grpc.is_empty() || *request.method() != Method::POST {
-        return None;
-    }
-    let kind = request.headers().get(header::CONTENT_TYPE)?;
-    if !kind.as_bytes().starts_with(b"application/grpc") {
-        return None;
-    }
-    let path = target_uri(request).path();
-    let (_, ttl) = settings.grpc.iter().find(|(method, _)| **method == *path)?;
-    Some(Lifetimes::Default(*ttl))
 }
 
 /// Nothing stored can answer, and the client wants nothing else (RFC 9111 section 5.2.1.7), or nothing

@@ -14,9 +14,10 @@ pub struct CacheStats {
     pub collapsed: u64,
     /// Requests that asked the service because nothing stored could answer them.
     pub misses: u64,
-    /// GET and HEAD requests that the cache did not look at: no usable host, an overlong target, a
-    /// body, a range, an upgrade.
+    /// Requests that the cache did not look at, or turned away; the sum of [`bypasses`](Self::bypasses).
     pub bypassed: u64,
+    /// Why it did not.
+    pub bypasses: Bypasses,
     /// Requests of other methods.
     pub writes: u64,
     /// `only-if-cached` requests answered 504.
@@ -58,6 +59,69 @@ impl CacheStats {
     }
 }
 
+/// Requests that the cache had no part in, by the first reason that there was.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Bypasses {
+    /// No host, two of them, an invalid one, or one that contradicts the target's.
+    pub host: u64,
+    /// A target over 8 KiB, a host over 255 octets, or a content that is too long for a key.
+    pub overlong: u64,
+    /// [`key_by`](crate::CacheLayer::key_by) says that it is nobody's.
+    pub owner: u64,
+    /// Fields that override its target, where they are refused.
+    pub overrides: u64,
+    /// A field that asks for another method.
+    pub method_override: u64,
+    /// GET or HEAD with content.
+    pub content: u64,
+    /// An upgrade, or a condition that only the origin may judge.
+    pub conditions: u64,
+    /// Credentials or a cookie, where those pass by.
+    pub credentials: u64,
+}
+
+/// As in [`Bypasses`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Bypass {
+    Host,
+    Overlong,
+    Owner,
+    Overrides,
+    MethodOverride,
+    Content,
+    Conditions,
+    Credentials,
+}
+
+/// Bypassed requests so far.
+#[derive(Debug, Default)]
+pub(crate) struct Bypassed([Counter; 8]);
+
+impl Bypassed {
+    pub(crate) fn count(&self, why: Bypass) {
+        self.0[why as usize].count();
+    }
+
+    pub(crate) fn so_far(&self) -> Bypasses {
+        let of = |why: Bypass| self.0[why as usize].get();
+        Bypasses {
+            host: of(Bypass::Host),
+            overlong: of(Bypass::Overlong),
+            owner: of(Bypass::Owner),
+            overrides: of(Bypass::Overrides),
+            method_override: of(Bypass::MethodOverride),
+            content: of(Bypass::Content),
+            conditions: of(Bypass::Conditions),
+            credentials: of(Bypass::Credentials),
+        }
+    }
+
+    pub(crate) fn all(&self) -> u64 {
+        self.0.iter().map(Counter::get).sum()
+    }
+}
+
 /// Entries that have left, by cause.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
@@ -91,7 +155,7 @@ pub(crate) struct Counters {
     pub(crate) hits: Counter,
     pub(crate) collapsed: Counter,
     pub(crate) misses: Counter,
-    pub(crate) bypassed: Counter,
+    pub(crate) bypassed: Bypassed,
     pub(crate) writes: Counter,
     pub(crate) unsatisfied: Counter,
     pub(crate) stale: Counter,

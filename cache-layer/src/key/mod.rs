@@ -55,6 +55,7 @@ pub(crate) use overrides::{OverrideFields, dashed};
 pub use query::QueryPolicy;
 
 use crate::request::Facts;
+use crate::stats::Bypass;
 use http::{
     Uri,
     uri::{Authority, Scheme},
@@ -81,6 +82,16 @@ pub(crate) enum NoKey {
     NoOwner,
     /// Its host is spelled otherwise than in the key: the service is to see that one.
     Spelled,
+}
+
+impl From<NoKey> for Bypass {
+    fn from(why: NoKey) -> Self {
+        match why {
+            NoKey::NoHost | NoKey::BadHost | NoKey::Spelled => Self::Host,
+            NoKey::LongHost | NoKey::LongTarget => Self::Overlong,
+            NoKey::NoOwner => Self::Owner,
+        }
+    }
 }
 
 /// What makes digests unpredictable from outside: drawn once for a layer.

@@ -1,7 +1,7 @@
 //! What is hot, what is idle, and what is fetched before anybody needs it.
 
 use crate::support::*;
-use cache_layer::{CacheLayer, TopBy};
+use cache_layer::{CacheLayer, Credentials, Overrides, TopBy};
 use std::time::Duration;
 use tokio::time::advance;
 use tower::Layer;
@@ -195,4 +195,40 @@ async fn what_leaves_is_counted_by_its_cause() {
         ask(&cache, get("http://b/999")).await;
     }
     assert!(handle.stats().hit_ratio() > 0.0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_passes_by_is_counted_by_its_reason() {
+    let layer = CacheLayer::new(1 << 20)
+        .overrides(Overrides::Refuse)
+        .credentials(Credentials::Bypass)
+        .key_by(|fields, _| (!fields.contains_key("x-nobody")).then_some("a"));
+    let (cache, handle) = (layer.layer(for_a_minute(1)), layer.handle());
+    let long = format!("http://a/{}", "x".repeat(9000));
+    let mut counted = 0;
+    for (uri, field, of) in [
+        (
+            "/a",
+            "x-any",
+            (|all| all.host) as fn(cache_layer::Bypasses) -> u64,
+        ),
+        (&long, "x-any", |all| all.overlong),
+        ("http://a/", "x-nobody", |all| all.owner),
+        ("http://a/", "x-forwarded-host", |all| all.overrides),
+        ("http://a/", "x-http-method-override", |all| {
+            all.method_override
+        }),
+        ("http://a/", "transfer-encoding", |all| all.content),
+        ("http://a/", "if-match", |all| all.conditions),
+        ("http://a/", "authorization", |all| all.credentials),
+    ] {
+        ask(&cache, request("GET", uri, &[(field, "x")])).await;
+        counted += 1;
+        let stats = handle.stats();
+        assert_eq!(
+            (of(stats.bypasses), stats.bypassed),
+            (1, counted),
+            "{field}"
+        );
+    }
 }

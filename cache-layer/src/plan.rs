@@ -1,0 +1,149 @@
+//! What to do with a request, by its head alone.
+
+use crate::fill::Lifetimes;
+use crate::key::{Named, NoKey};
+use crate::look::Look;
+use crate::request::{Facts, target_uri};
+use crate::rfc9111::directives::RequestDirectives;
+use crate::settings::Settings;
+use crate::shared::Shared;
+use crate::stats::Bypass;
+use crate::warm::Warming;
+use crate::write::Write;
+use http::{Method, Request, StatusCode, header};
+use http_body::Body;
+
+/// What to do with a request, as far as its head tells.
+pub(crate) enum Plan<'a> {
+    /// Turn it away.
+    Refuse(StatusCode, Bypass),
+    /// Bring its host into the form that its key has, first.
+    Respell,
+    /// Pass it on; the cache has no part in it.
+    Bypass(Bypass),
+    /// Pass it on; nothing is stored under such a method, nor changed by it.
+    Method,
+    /// Pass it on; what it succeeds at invalidates the target.
+    Write(Box<Write>),
+    /// As much, and its answer may answer others.
+    Post(Box<Write>),
+    /// Read its content first, which is part of its key.
+    ReadContent(Box<Look>, Lifetimes),
+    /// Look into the store.
+    Look(Look<Named<'a>>),
+}
+
+/// Brings a request into the form that its key is made of.
+#[cold]
+pub(crate) fn prepare<B>(settings: &Settings, request: &mut Request<B>) -> Result<(), StatusCode> {
+    let reads = is_read(request.method()) || content_keyed(settings, request).is_some();
+    settings.keys.prepare(request, reads)
+}
+
+fn is_read(method: &Method) -> bool {
+    *method == Method::GET || *method == Method::HEAD
+}
+
+pub(crate) fn plan<'a, B: Body>(shared: &'a Shared, request: &'a Request<B>) -> Plan<'a> {
+    let (method, settings) = (request.method(), &shared.settings);
+    let read = is_read(method);
+    let with_content = if read {
+        None
+    } else {
+        content_keyed(settings, request)
+    };
+    let query = method.as_str() == "QUERY";
+    if !read && with_content.is_none() && (method.is_safe() || *method == Method::CONNECT || query)
+    {
+        return Plan::Method;
+    }
+    let facts = Facts::read(
+        request.headers(),
+        &settings.credential_headers,
+        &settings.keys.override_fields,
+    );
+    let uri = target_uri(request);
+    let no_key = |why: NoKey| match settings.keys.refusal(why) {
+        Some(status) => Plan::Refuse(status, why.into()),
+        None if read => Plan::Bypass(why.into()),
+        None => Plan::Method,
+    };
+    if !read && with_content.is_none() {
+        // RFC 9111 section 4.4: an unsafe method, or one we do not know, invalidates.
+        let write = match shared.write(uri, &facts, request) {
+            Ok(write) => Box::new(write),
+            Err(why) => return no_key(why),
+        };
+        let post = settings.store_post && *method == Method::POST;
+        return if post && !facts.method_override && !settings.bypasses(&facts) {
+            Plan::Post(write)
+        } else {
+            Plan::Write(write)
+        };
+    }
+    let has_content = read && (facts.chunked || !request.body().is_end_stream());
+    let passes = if facts.method_override {
+        Some(Bypass::MethodOverride)
+    } else if has_content {
+        Some(Bypass::Content)
+    } else if facts.not_ours {
+        Some(Bypass::Conditions)
+    } else if settings.bypasses(&facts) {
+        Some(Bypass::Credentials)
+    } else {
+        None
+    };
+    let named = shared.named(uri, &facts, request.headers(), request.extensions());
+    let mut key = match (named, passes) {
+        (Ok(_) | Err(NoKey::Spelled), Some(why)) => return Plan::Bypass(why),
+        (Ok(key), None) => key,
+        (Err(NoKey::Spelled), None) => return Plan::Respell,
+        (Err(why), _) => return no_key(why),
+    };
+    let mut search = None;
+    if settings.no_vary_search {
+        let asked = shared.asked(key.into_key());
+        let found = asked.by.as_ref().map(|by| shared.key_by(&asked.exact, by));
+        key = Named::Whole(found.unwrap_or_else(|| asked.exact.clone()));
+        search = Some(Box::new(asked));
+    }
+    let mut wants = if facts.directives {
+        RequestDirectives::parse(request.headers())
+    } else {
+        RequestDirectives::default()
+    };
+    // Asked for anew, although it may be there.
+    wants.no_cache |= shared.is_warming() && request.extensions().get::<Warming>().is_some();
+    let head_only = *method == Method::HEAD;
+    let look = Look {
+        key,
+        search,
+        asked: settings.asked(&facts),
+        conditions: facts.conditions,
+        // RFC 9110 section 14.2: a range is asked for by GET; a QUERY asks for content as that does.
+        range: facts.range && (*method == Method::GET || query),
+        head_only,
+        wants,
+    };
+    match with_content {
+        Some(lifetimes) => Plan::ReadContent(Box::new(look.own()), lifetimes),
+        None => Plan::Look(look),
+    }
+}
+
+/// Whether the content of such a request is part of its key, and how long its answers live.
+fn content_keyed<B>(settings: &Settings, request: &Request<B>) -> Option<Lifetimes> {
+    if settings.query && request.method().as_str() == "QUERY" {
+        return Some(Lifetimes::Usual);
+    }
+    if settings.grpc.is_empty() || *request.method() != Method::POST {
+        return None;
+    }
+    let kind = request.headers().get(header::CONTENT_TYPE)?;
+    if !kind.as_bytes().starts_with(b"application/grpc") {
+        return None;
+    }
+    let path = target_uri(request).path();
+    let (_, ttl) = settings.grpc.iter().find(|(method, _)| **method == *path)?;
+    Some(Lifetimes::Default(*ttl))
+}
