@@ -1,6 +1,5 @@
-//! What a hit costs against the floor, which is copying a prebuilt response with the same fields,
-//! whether the bytes that the cache counts are the bytes that the heap holds, and how long it takes to
-//! give half of them back.
+//! What a hit costs against the floor, which is copying a prebuilt response with the same fields, and
+//! whether the bytes that the cache counts are the bytes that the heap holds.
 //!
 //! `cargo bench -p cache-layer --bench hit` (add `-- --quick` for a short run,
 //! `--hits-only` for a profiler)
@@ -14,9 +13,8 @@ use bytes::Bytes;
 use cache_layer::CacheLayer;
 use http::Uri;
 use std::hint::black_box;
-use std::sync::atomic::Ordering::Relaxed;
-use std::time::Instant;
-use support::{Case, LIVE, Origin, Prebuilt, compare, fill, median, request, uris};
+use support::compare::{Case, compare};
+use support::{Origin, Prebuilt, fill, heap, request, uris};
 use tokio::runtime::Runtime;
 use tower::{Layer, ServiceExt};
 
@@ -37,7 +35,6 @@ fn main() {
     for body in [0, 100, 1024, 16 * 1024] {
         accounting(&runtime, body, if quick { 2_000 } else { 20_000 });
     }
-    reclaim(&runtime, if quick { 3 } else { 9 });
 }
 
 fn hits(runtime: &Runtime, rounds: usize) {
@@ -61,25 +58,6 @@ fn hits(runtime: &Runtime, rounds: usize) {
     );
 }
 
-/// Gives back half of what the cache holds, in entries of 16 KiB.
-fn reclaim(runtime: &Runtime, rounds: usize) {
-    const ENTRIES: usize = 4096;
-    let uris = uris(ENTRIES);
-    let (mut times, mut freed) = (Vec::new(), 0);
-    for _ in 0..rounds {
-        let layer = CacheLayer::new(128 << 20);
-        let (cache, handle) = (layer.layer(Origin::new(16 * 1024)), layer.handle());
-        runtime.block_on(fill(&cache, &uris));
-        let half = handle.stats().bytes / 2;
-        let start = Instant::now();
-        freed = handle.reclaim(half);
-        times.push(start.elapsed().as_secs_f64() * 1e3);
-    }
-    let time = median(times);
-    let mib = freed as f64 / f64::from(1 << 20);
-    println!("\nreclaim of half of {ENTRIES} entries of 16 KiB: {time:.2} ms for {mib:.1} MiB");
-}
-
 /// Compares the ledger with the heap for many entries of one size.
 fn accounting(runtime: &Runtime, body: usize, entries: usize) {
     let uris: Vec<Uri> = (0..entries)
@@ -92,10 +70,10 @@ fn accounting(runtime: &Runtime, body: usize, entries: usize) {
     let layer = CacheLayer::new(1 << 30);
     let (cache, handle) = (layer.layer(Origin::new(body)), layer.handle());
     runtime.block_on(fill(&cache, &uris[..10]));
-    let (before, counted) = (LIVE.load(Relaxed), handle.stats().bytes);
+    let (before, counted) = (heap::live(), handle.stats().bytes);
     runtime.block_on(fill(&cache, &uris[10..]));
     let counted = handle.stats().bytes - counted;
-    let heap = LIVE.load(Relaxed) - before;
+    let heap = heap::live() - before;
     let each = |bytes: f64| bytes / (entries - 10) as f64;
     println!(
         "| {body} | {entries} | {:.0} | {:.0} | {:.3} |",

@@ -1,6 +1,6 @@
 use crate::shared::Shared;
-use crate::stats::CacheStats;
-use crate::store::Purge;
+use crate::stats::{CacheStats, TopKey};
+use crate::store::{Purge, TopBy};
 use http::Uri;
 use std::fmt;
 use std::sync::Arc;
@@ -60,6 +60,31 @@ impl CacheHandle {
     #[expect(clippy::must_use_candidate, reason = "called for what it does")]
     pub fn reclaim(&self, bytes: u64) -> u64 {
         self.shared.pool.reclaim(bytes)
+    }
+
+    /// The keys that are answered from the store most, the first one first: `most` at most, of 256 that
+    /// are kept apart in fixed memory; of all layers that share it.
+    ///
+    /// The text of keys, which may hold what is private to a client, stays out of it: see
+    /// [`top_keys_by_name`](Self::top_keys_by_name).
+    ///
+    /// ```
+    /// use cache_layer::{CacheLayer, TopBy};
+    ///
+    /// let handle = CacheLayer::new(64 << 20).handle();
+    /// for key in handle.top_keys(TopBy::Hits, 10) {
+    ///     println!("{:x}: {} hits", key.id, key.count);
+    /// }
+    /// ```
+    #[must_use]
+    pub fn top_keys(&self, by: TopBy, most: usize) -> Vec<TopKey> {
+        self.shared.top_keys(by, most, false)
+    }
+
+    /// As [`top_keys`](Self::top_keys), with the URIs of those that still have an entry.
+    #[must_use]
+    pub fn top_keys_by_name(&self, by: TopBy, most: usize) -> Vec<TopKey> {
+        self.shared.top_keys(by, most, true)
     }
 
     /// What the cache has done and holds.

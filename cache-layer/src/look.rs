@@ -15,7 +15,7 @@ use crate::search;
 use crate::service::unsatisfied;
 use crate::shared::Shared;
 use crate::store::{Content, Head, Resource, Stored};
-use http::{HeaderMap, Response, header};
+use http::{HeaderMap, HeaderName, Response, header};
 use std::sync::Arc;
 use tokio::time::Instant;
 
@@ -48,12 +48,17 @@ impl Look<Named<'_>> {
     }
 }
 
+/// So many requests in one lifetime make an answer worth being fetched before anybody needs it.
+const HOT: u32 = 10;
+
 /// A stored answer that may be used without asking the origin.
 pub(crate) struct Found {
     resource: Arc<Resource>,
     place: usize,
     now: Instant,
     reuse: Reuse,
+    /// To be fetched anew by whoever has found it.
+    renews: bool,
 }
 
 impl Found {
@@ -61,17 +66,42 @@ impl Found {
         &self.resource.variants()[self.place]
     }
 
-    /// To be fetched anew in the background.
     pub(crate) fn is_stale(&self) -> bool {
         self.reuse == Reuse::WhileRevalidating
+    }
+
+    /// Whether it is to be fetched anew in the background.
+    pub(crate) fn renews(&self) -> bool {
+        self.renews
     }
 }
 
 impl<K: Lookup> Look<K> {
     /// The stored answer, if it may be used without asking the origin; else why not.
     pub(crate) fn up(&self, shared: &Shared, request: &HeaderMap) -> Result<Found, Forward> {
-        let resource = shared.pool.store.get(&self.key).ok_or(Forward::UriMiss)?;
-        self.judge(shared, resource, request)
+        let now = Instant::now();
+        shared.pool.sweep_if_due(now);
+        let store = &shared.pool.store;
+        let resource = store.get(&self.key, now).ok_or(Forward::UriMiss)?;
+        let mut found = self.judge(shared, resource, request, now)?;
+        let hits = store.used(&found.resource, found.stored(), now);
+        found.renews = self.is_to_renew(shared, &found, hits);
+        Ok(found)
+    }
+
+    /// What is stale, and what soon will be and was asked for often: once, not by each of many.
+    fn is_to_renew(&self, shared: &Shared, found: &Found, hits: u32) -> bool {
+        if found.is_stale() {
+            return true;
+        }
+        let share = shared.settings.refresh_ahead;
+        if share == 0.0 || hits < HOT {
+            return false;
+        }
+        let head = &found.stored().head;
+        let lifetime = head.rules().lifetime;
+        let age = head.age(found.now);
+        age < lifetime && age >= lifetime.mul_f64(1.0 - share) && found.resource.renew()
     }
 
     fn judge(
@@ -79,6 +109,7 @@ impl<K: Lookup> Look<K> {
         shared: &Shared,
         resource: Arc<Resource>,
         request: &HeaderMap,
+        now: Instant,
     ) -> Result<Found, Forward> {
         let place = resource.select(request).ok_or(Forward::VaryMiss)?;
         let stored = &resource.variants()[place];
@@ -90,7 +121,6 @@ impl<K: Lookup> Look<K> {
         if !head.allows(self.asked) {
             return Err(Forward::Request);
         }
-        let now = Instant::now();
         let age = head.age(now);
         let reuse = if invalidations.is_softened(head.claim()) {
             // Stale from the moment of the purge on, whatever it said.
@@ -111,6 +141,7 @@ impl<K: Lookup> Look<K> {
             place,
             now,
             reuse,
+            renews: false,
         })
     }
 
@@ -151,13 +182,12 @@ impl<K: Lookup> Look<K> {
 impl Look {
     /// As [`up`](Self::up), for second looks.
     pub(crate) fn up_again(&self, shared: &Shared, request: &HeaderMap) -> Option<Found> {
-        let resource = shared.pool.store.get_again(&self.key)?;
-        self.judge(shared, resource, request).ok()
+        self.up(shared, request).ok()
     }
 
     /// What is stored for such a request, in whatever state.
     pub(crate) fn stored(&self, shared: &Shared, request: &HeaderMap) -> Option<Arc<Stored>> {
-        let resource = shared.pool.store.get_again(&self.key)?;
+        let resource = shared.pool.store.get(&self.key, Instant::now())?;
         let stored = &resource.variants()[resource.select(request)?];
         let head = &stored.head;
         (head.allows(self.asked) && shared.pool.invalidations.stands(head.claim()))
@@ -195,10 +225,11 @@ impl Look {
     fn ask_which(&self, shared: &Shared, request: &HeaderMap) -> Ask {
         // A handful is worth a question; more would make a field that servers refuse.
         const MOST: usize = 8;
-        let Some(resource) = shared.pool.store.get_again(&self.key) else {
+        let Some(resource) = shared.pool.store.get(&self.key, Instant::now()) else {
             return Ask::Afresh;
         };
         let invalidations = &shared.pool.invalidations;
+        let is_credential = |name: &HeaderName| shared.settings.is_credential(name);
         let worth = |stored: &&Arc<Stored>| {
             let head = &stored.head;
             // A weak tag may stand for several codings of one thing, of which the client takes but one.
@@ -207,6 +238,8 @@ impl Look {
                 && head.allows(self.asked)
                 && invalidations.stands(head.claim())
                 && stored.whole().is_some()
+                // Nor is what was for another client's credentials asked about for this one's.
+                && !head.selection().names().any(is_credential)
         };
         if self.range || resource.select(request).is_some() {
             return Ask::Afresh;

@@ -43,7 +43,6 @@ impl<S> Miss<S> {
         R: Body<Data = Bytes> + Send + 'static,
     {
         let now = Instant::now();
-        self.shared.pool.sweep_if_due(now);
         let mut collapsed = None;
         if self.may_collapse(now) {
             let deadline = now + self.shared.settings.collapse_wait;

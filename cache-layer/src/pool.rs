@@ -4,10 +4,11 @@ use crate::fill::Fills;
 use crate::key::{Key, Secret};
 use crate::search::Searches;
 use crate::settings::Settings;
-use crate::store::{Invalidations, Marks, MemoryStore, Place, Purge};
+use crate::store::{Invalidations, Marks, MemoryStore, Place, Purge, Resource, given_back};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
+use tokio::runtime::Handle;
 use tokio::time::Instant;
 
 /// One memory, and what guards it.
@@ -19,53 +20,70 @@ pub(crate) struct Pool {
     pub(crate) searches: Searches,
     pub(crate) secret: Secret,
     start: Instant,
-    /// Milliseconds after `start` from which on the dead are swept out again.
+    /// Seconds after `start` from which on the dead are swept out again.
     next_sweep: AtomicU64,
+    /// The last invalidation whose victims have been removed.
+    searched: AtomicU64,
     /// How often a lifetime was drawn.
     drawn: AtomicU64,
 }
 
-/// How often the dead are swept out, while there are misses.
+/// How often the dead are swept out, while there are requests.
 const SWEEP_EVERY: Duration = Duration::from_secs(60);
 
 impl Pool {
     pub(crate) fn new(settings: &Settings) -> Self {
         let start = Instant::now();
         Self {
-            store: MemoryStore::new(settings.max_bytes, settings.eviction),
+            store: MemoryStore::new(
+                settings.max_bytes,
+                settings.eviction,
+                settings.max_variants,
+                settings.time_to_idle,
+            ),
             invalidations: Invalidations::new(settings.max_bytes),
             marks: Marks::new(start),
             fills: Arc::new(Fills::new()),
             searches: Searches::new(),
             secret: Secret::draw(),
             start,
-            next_sweep: AtomicU64::new(SWEEP_EVERY.as_millis() as u64),
+            next_sweep: AtomicU64::new(SWEEP_EVERY.as_secs()),
+            searched: AtomicU64::new(0),
             drawn: AtomicU64::new(0),
         }
     }
 
-    /// Frees what no request can have any more, then what the policy values least.
+    /// Frees what has expired or was invalidated, then what the policy values least.
     pub(crate) fn reclaim(&self, bytes: u64) -> u64 {
-        let ledger = self.store.ledger();
-        let before = ledger.bytes();
-        // Counted by weight, not by the ledger: what readers still hold must not cost others their
-        // place.
-        let now = Instant::now();
-        let mut gone = self.store.sweep(bytes, |resource| {
-            !resource.any(|head| head.is_fresh(now) && self.invalidations.stands(head.claim()))
-        });
-        if gone < bytes {
-            gone += self.store.squeeze(bytes - gone);
-        }
-        self.store.wait_for_garbage(before.saturating_sub(gone));
-        before.saturating_sub(ledger.bytes())
+        let store = &self.store;
+        // Counted by weight: what readers still hold must not cost others their place.
+        given_back(|| {
+            let mut gone = store.drop_expired(bytes);
+            if gone < bytes && self.purged_since_search() {
+                gone += store.remove_those(|resource| self.is_invalid(resource));
+            }
+            if gone < bytes {
+                store.part_with(bytes - gone);
+            }
+        })
     }
 
     fn sweep(&self) {
-        let now = Instant::now();
-        self.store.sweep(u64::MAX, |resource| {
-            !resource.any(|head| head.is_of_use(now) && self.invalidations.stands(head.claim()))
-        });
+        self.store.sweep();
+        if self.purged_since_search() {
+            self.store
+                .remove_those(|resource| self.is_invalid(resource));
+        }
+    }
+
+    /// Whether something was invalidated since all entries were looked at for it.
+    fn purged_since_search(&self) -> bool {
+        let number = self.invalidations.now();
+        self.searched.swap(number, Ordering::Relaxed) != number
+    }
+
+    fn is_invalid(&self, resource: &Resource) -> bool {
+        !resource.any(|head| self.invalidations.stands(head.claim()))
     }
 
     pub(crate) fn invalidate(&self, key: &Key, purge: Purge) {
@@ -77,19 +95,24 @@ impl Pool {
         }
     }
 
-    /// Called on misses: sweeps the dead out now and then, off the async workers.
+    /// Called on requests: sweeps the dead out now and then, off the async workers.
     pub(crate) fn sweep_if_due(self: &Arc<Self>, now: Instant) {
-        let elapsed = now.saturating_duration_since(self.start).as_millis() as u64;
+        let elapsed = now.saturating_duration_since(self.start).as_secs();
         let due = self.next_sweep.load(Ordering::Relaxed);
-        let next = elapsed + SWEEP_EVERY.as_millis() as u64;
-        if elapsed >= due
-            && self
-                .next_sweep
-                .compare_exchange(due, next, Ordering::Relaxed, Ordering::Relaxed)
-                .is_ok()
-        {
+        if elapsed >= due {
+            self.sweep_by_and_by(elapsed, due);
+        }
+    }
+
+    #[cold]
+    fn sweep_by_and_by(self: &Arc<Self>, elapsed: u64, due: u64) {
+        let next = elapsed + SWEEP_EVERY.as_secs();
+        let (ours, others) = (Ordering::Relaxed, Ordering::Relaxed);
+        let first = self.next_sweep.compare_exchange(due, next, ours, others);
+        // A hit needs no runtime; where there is none, a later request will do.
+        if let (Ok(_), Ok(runtime)) = (first, Handle::try_current()) {
             let pool = Arc::downgrade(self);
-            tokio::task::spawn_blocking(move || {
+            runtime.spawn_blocking(move || {
                 if let Some(pool) = pool.upgrade() {
                     pool.sweep();
                 }

@@ -2,23 +2,21 @@
 
 use crate::cache_status::StatusField;
 use crate::fill::{Fill, Headline, Joined, Newcomer};
-use crate::key::{self, Key, Named, Unkeyable};
+use crate::key::{Key, More, Named, NoKey};
 use crate::look::Look;
 use crate::policy::CachePolicy;
 use crate::pool::Pool;
 use crate::request::Facts;
 use crate::rfc9111::groups;
-use crate::rfc9111::invalidation::also_invalidated;
 use crate::rfc9111::no_vary_search::Rule;
 use crate::rfc9111::reuse::{Reuse, reusable};
 use crate::rfc9111::storable::Refusal;
 use crate::rfc9111::vary::Selection;
 use crate::search::{self, Learnt};
 use crate::settings::Settings;
-use crate::stats::{CacheStats, Counters};
-use crate::store::{Claim, GroupPlaces, Head, Place, Purge, Stored};
-use http::uri::{Authority, Scheme};
-use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
+use crate::stats::{CacheStats, Counters, TopKey};
+use crate::store::{Claim, GroupPlaces, Head, Place, Purge, Put, Stored, TopBy};
+use http::{Extensions, HeaderMap, Method, StatusCode, Uri};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::time::Instant;
@@ -33,30 +31,10 @@ pub(crate) struct Shared {
     pub(crate) warming: AtomicU64,
 }
 
-/// An unsafe request on its way.
-pub(crate) struct Write {
-    pub(crate) key: Key,
-    /// Its target as an absolute URI, if it makes one.
-    pub(crate) target: Option<Uri>,
-}
-
-impl Write {
-    pub(crate) fn new(key: Key, uri: &Uri, host: Option<&HeaderValue>) -> Self {
-        let mut parts = uri.clone().into_parts();
-        parts.scheme.get_or_insert(Scheme::HTTP);
-        if parts.authority.is_none() {
-            parts.authority = host.and_then(|host| Authority::try_from(host.as_bytes()).ok());
-        }
-        Self {
-            key,
-            target: Uri::from_parts(parts).ok(),
-        }
-    }
-}
-
 impl Shared {
     pub(crate) fn new(mut settings: Settings, pool: Arc<Pool>) -> Self {
         settings.status_field = StatusField::new(settings.cache_status, &settings.cache_name);
+        settings.keys.settle();
         Self {
             settings,
             pool,
@@ -70,13 +48,25 @@ impl Shared {
         uri: &'a Uri,
         facts: &Facts<'a>,
         headers: &HeaderMap,
-    ) -> Result<Named<'a>, Unkeyable> {
-        let namespace = &self.settings.namespace;
-        Named::new(self.pool.secret, namespace, uri, facts, headers)
+        extensions: &Extensions,
+    ) -> Result<Named<'a>, NoKey> {
+        let keying = &self.settings.keys;
+        let more = More {
+            keying,
+            headers,
+            extensions,
+        };
+        Named::new(self.pool.secret, &keying.namespace, uri, facts, Some(&more))
     }
 
-    pub(crate) fn uri_key(&self, uri: &Uri) -> Result<Key, Unkeyable> {
-        Key::of_uri(self.pool.secret, &self.settings.namespace, uri)
+    pub(crate) fn uri_key(&self, uri: &Uri) -> Result<Key, NoKey> {
+        let keys = &self.settings.keys;
+        let respelt = keys.respelt(uri);
+        Key::of_uri(
+            self.pool.secret,
+            &keys.namespace,
+            respelt.as_ref().unwrap_or(uri),
+        )
     }
 
     pub(crate) fn content_key(
@@ -119,7 +109,7 @@ impl Shared {
         let invalidations = &self.pool.invalidations;
         let target = Place::of(key.uri_digest());
         let newcomer = || {
-            let known = self.pool.store.get_again(key);
+            let known = self.pool.store.get(key, Instant::now());
             let names = known
                 .map(|resource| resource.selecting_names())
                 .unwrap_or_default();
@@ -157,26 +147,35 @@ impl Shared {
             return;
         }
         let stands = |head: &Head| pool.invalidations.stands(head.claim());
-        if pool.store.put(key, stored, renews, stands) {
-            self.counters.stored.count();
-        } else {
-            self.counters.refused_room.count();
-        }
+        let counter = match pool.store.put(key, stored, renews, stands) {
+            Put::Stored => &self.counters.stored,
+            Put::NotWorthIt => &self.counters.not_admitted,
+            Put::NoRoom => &self.counters.refused_room,
+        };
+        counter.count();
     }
 
-    /// Invalidates a target, and all that is the same by its path's rule.
+    /// Invalidates a target, and all that is the same by its path's rules.
     pub(crate) fn invalidate(&self, key: &Key, purge: Purge) {
-        self.pool.invalidate(key, purge);
-        if let Some(by) = self.search(key) {
-            self.pool.invalidate(&self.key_by(key, &by), purge);
+        let pool = &self.pool;
+        pool.invalidate(key, purge);
+        if !self.settings.no_vary_search {
+            return;
+        }
+        let path = Place::of(key.path_digest(pool.secret));
+        pool.invalidations.target(path, purge);
+        let asked = self.asked(key.alone());
+        if let Some(by) = asked.by {
+            pool.invalidate(&self.key_by(&asked.exact, &by), purge);
         }
     }
 
-    /// The rule that says which queries are alike, where such rules are heeded.
-    pub(crate) fn search(&self, exact: &Key) -> Option<Arc<Learnt>> {
+    /// A target as it is asked for, where rules that say which queries are alike are heeded.
+    pub(crate) fn asked(&self, exact: Key) -> search::Asked {
         let pool = &self.pool;
-        let heeded = self.settings.no_vary_search;
-        heeded.then(|| pool.searches.known(pool.secret, exact))?
+        let path = exact.digest_without_query(pool.secret);
+        let by = pool.searches.known(path);
+        search::Asked { exact, path, by }
     }
 
     pub(crate) fn key_by(&self, exact: &Key, by: &Learnt) -> Key {
@@ -195,8 +194,7 @@ impl Shared {
         let said = Rule::parse(headers);
         // An error that says nothing does not unsay the rule.
         let by = if said.is_some() || status.is_success() {
-            let pool = &self.pool;
-            pool.searches.learn(pool.secret, &search.exact, said)
+            self.pool.searches.learn(search.path, said)
         } else {
             None
         };
@@ -221,23 +219,6 @@ impl Shared {
         key.is_ok()
     }
 
-    /// What a write that succeeded makes doubtful.
-    pub(crate) fn written(&self, write: &Write, response: &HeaderMap) {
-        self.invalidate(&write.key, Purge::Hard);
-        for group in groups::invalidated_groups(response) {
-            let place = self.group_place(&write.key, group.as_bytes());
-            self.pool.invalidations.group(place, Purge::Hard);
-        }
-        let Some(target) = &write.target else { return };
-        let scheme = target.scheme().unwrap_or(&Scheme::HTTP);
-        let same_host = |one: &Authority, other: &Authority| key::same_host(scheme, one, other);
-        for uri in also_invalidated(target, response, same_host) {
-            if let Ok(key) = self.uri_key(&uri) {
-                self.invalidate(&key, Purge::Hard);
-            }
-        }
-    }
-
     /// The places of all groups that an answer belongs to: the ones that its origin names, of that
     /// origin, and the ones that its handler does.
     pub(crate) fn groups(
@@ -259,7 +240,7 @@ impl Shared {
     }
 
     /// Groups are of one origin (RFC 9875 section 2.1).
-    fn group_place(&self, key: &Key, group: &[u8]) -> Place {
+    pub(crate) fn group_place(&self, key: &Key, group: &[u8]) -> Place {
         let [namespace, scheme, host] = key.origin();
         let secret = self.pool.secret;
         Place::of(secret.digest_of(&[namespace, scheme, host, group]))
@@ -279,9 +260,19 @@ impl Shared {
         self.pool.store.clear();
     }
 
+    pub(crate) fn top_keys(&self, by: TopBy, most: usize, by_name: bool) -> Vec<TopKey> {
+        let top = self.pool.store.top(by, most).into_iter();
+        top.map(|(counted, resource)| TopKey {
+            id: counted.digest,
+            count: counted.count,
+            over: counted.over,
+            key: resource.filter(|_| by_name).map(|one| one.show()),
+        })
+        .collect()
+    }
+
     pub(crate) fn stats(&self) -> CacheStats {
         let pool = &self.pool;
-        pool.store.settle();
         let Counters {
             hits,
             collapsed,
@@ -293,6 +284,7 @@ impl Shared {
             validated,
             refreshed,
             stored,
+            not_admitted,
             refused_room,
         } = &self.counters;
         CacheStats {
@@ -306,9 +298,11 @@ impl Shared {
             validated: validated.get(),
             refreshed: refreshed.get(),
             stored: stored.get(),
+            not_admitted: not_admitted.get(),
             refused_room: refused_room.get(),
             filling: pool.fills.in_flight(),
             entries: pool.store.entries(),
+            evictions: pool.store.evicted.so_far(),
             bytes: pool.store.ledger().bytes(),
             max_bytes: self.settings.max_bytes,
         }

@@ -30,16 +30,60 @@ pub struct CacheStats {
     pub refreshed: u64,
     /// Answers put into the store.
     pub stored: u64,
+    /// Answers that were not stored because others are asked for more often.
+    pub not_admitted: u64,
     /// Answers that might have been stored, but for which there was no room.
     pub refused_room: u64,
     /// Requests to the service in flight on behalf of the store.
     pub filling: u64,
     /// Entries, one for each URI and set of override fields.
     pub entries: u64,
-    /// Bytes held by entries and by fills in flight: bodies, fields, keys and bookkeeping.
+    /// Entries that have left; of all layers that share the memory, as the following.
+    pub evictions: Evictions,
+    /// Bytes held by entries and by fills in flight: bodies, fields, keys and bookkeeping; and by bodies
+    /// that clients still read after their entries have left.
     pub bytes: u64,
     /// What `bytes` is bounded by.
     pub max_bytes: u64,
+}
+
+impl CacheStats {
+    /// The share of requests that were answered without a trip of their own to the service, among those
+    /// that the cache looked for: from 0.0 to 1.0, and 0.0 before the first.
+    #[must_use]
+    pub fn hit_ratio(&self) -> f64 {
+        let answered = self.hits + self.collapsed;
+        let all = answered + self.misses + self.unsatisfied;
+        answered as f64 / all.max(1) as f64
+    }
+}
+
+/// Entries that have left, by cause.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Evictions {
+    /// They had expired, or nobody asked for them.
+    pub expired: u64,
+    /// Others needed their room.
+    pub room: u64,
+    /// Their memory was asked for by [`reclaim`](crate::CacheHandle::reclaim).
+    pub reclaimed: u64,
+    /// They were purged, or something was written to their target.
+    pub invalidated: u64,
+}
+
+/// One of the keys that are asked for most.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct TopKey {
+    /// The same for one key as long as the cache lives; it says nothing of the key to anybody else.
+    pub id: u128,
+    /// Hits or bytes, as asked for.
+    pub count: u64,
+    /// By so much the count may be too high; it is never too low.
+    pub over: u64,
+    /// The key, if it was asked for and there is still an entry.
+    pub key: Option<String>,
 }
 
 #[derive(Debug, Default)]
@@ -54,6 +98,7 @@ pub(crate) struct Counters {
     pub(crate) validated: Counter,
     pub(crate) refreshed: Counter,
     pub(crate) stored: Counter,
+    pub(crate) not_admitted: Counter,
     pub(crate) refused_room: Counter,
 }
 

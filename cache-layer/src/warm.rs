@@ -51,8 +51,9 @@ impl Warm {
         }
     }
 
-    /// Answers are fresh for so long at least, whatever shorter time they state; answers that must
-    /// not be stored, or say `no-cache`, stay as they are. More than 68 years count as 68.
+    /// Answers are fresh for so long at least, whatever shorter time they state, and up to
+    /// [`ttl_jitter`](crate::CacheLayer::ttl_jitter) longer; errors, answers that must not be stored, or
+    /// say `no-cache`, stay as they are. More than 68 years count as 68.
     pub fn ttl(mut self, ttl: Duration) -> Self {
         self.ttl = ttl.min(LONGEST);
         self

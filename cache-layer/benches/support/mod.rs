@@ -1,42 +1,22 @@
-//! Services on the same requests in turns, timed and their allocations counted: what the benches here
-//! share with the ones that compare with other crates.
+//! Requests, an origin, and what is measured about them: what the benches here share with the ones that
+//! compare with other crates.
+#![allow(dead_code, reason = "each bench uses a part of it")]
+
+pub mod compare;
+pub mod heap;
+pub mod trace;
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Request, Response, Uri, header};
 use http_body_util::{BodyExt, Full};
-use std::alloc::{GlobalAlloc, Layout, System};
 use std::convert::Infallible;
+use std::fmt::Debug;
 use std::future::{Ready, ready};
 use std::hint::black_box;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::task::{Context, Poll, Waker};
-use std::time::Instant;
 use tower::{Service, ServiceExt};
-
-pub static ALLOCATIONS: AtomicU64 = AtomicU64::new(0);
-pub static LIVE: AtomicI64 = AtomicI64::new(0);
-
-struct Counting;
-
-// SAFETY: hands everything to the system's allocator unchanged.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        ALLOCATIONS.fetch_add(1, Relaxed);
-        LIVE.fetch_add(layout.size() as i64, Relaxed);
-        // SAFETY: the caller's promise, passed on.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        LIVE.fetch_sub(layout.size() as i64, Relaxed);
-        // SAFETY: as above.
-        unsafe { System.dealloc(pointer, layout) }
-    }
-}
-
-#[global_allocator]
-static COUNTING: Counting = Counting;
 
 pub fn uris(number: usize) -> Vec<Uri> {
     let uri = |n| format!("http://api.example.com/api/v1/items/{n}?page={}", n % 7);
@@ -52,17 +32,55 @@ pub fn request(uri: &Uri) -> Request<Full<Bytes>> {
     request
 }
 
+/// The same, with a `Cache-Control` such as `only-if-cached`.
+pub fn request_with(uri: &Uri, cache_control: &'static str) -> Request<Full<Bytes>> {
+    let mut request = request(uri);
+    let value = HeaderValue::from_static(cache_control);
+    request.headers_mut().insert(header::CACHE_CONTROL, value);
+    request
+}
+
+/// An answer that lives as long as it says, and that nobody can ask about again.
+pub fn answer(body: Bytes, cache_control: HeaderValue) -> Response<Full<Bytes>> {
+    let length = HeaderValue::from(body.len());
+    let mut response = Response::new(Full::new(body));
+    let headers = response.headers_mut();
+    headers.insert(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static("application/json"),
+    );
+    headers.insert(header::CACHE_CONTROL, cache_control);
+    headers.insert(header::SERVER, HeaderValue::from_static("bench/1.0"));
+    headers.insert(header::CONTENT_LENGTH, length);
+    response
+}
+
 /// What a cache is asked to spare: builds each answer anew, and counts them.
 #[derive(Clone)]
 pub struct Origin {
-    body: usize,
+    answer: Arc<Answer>,
     pub answers: Arc<AtomicU64>,
 }
 
+type Answer = dyn Fn(&Uri) -> Response<Full<Bytes>> + Send + Sync;
+
 impl Origin {
+    /// Answers with bodies of one size, for ten minutes, with a validator.
     pub fn new(body: usize) -> Self {
-        let answers = Arc::default();
-        Self { body, answers }
+        Self::by(move |_| {
+            let cache_control = HeaderValue::from_static("public, max-age=600");
+            let mut response = answer(vec![b'x'; body].into(), cache_control);
+            let tag = HeaderValue::from_static("\"0123456789abcdef\"");
+            response.headers_mut().insert(header::ETAG, tag);
+            response
+        })
+    }
+
+    pub fn by(answer: impl Fn(&Uri) -> Response<Full<Bytes>> + Send + Sync + 'static) -> Self {
+        Self {
+            answer: Arc::new(answer),
+            answers: Arc::default(),
+        }
     }
 }
 
@@ -75,20 +93,9 @@ impl<B> Service<Request<B>> for Origin {
         Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, _: Request<B>) -> Self::Future {
+    fn call(&mut self, request: Request<B>) -> Self::Future {
         self.answers.fetch_add(1, Relaxed);
-        let mut response = Response::new(Full::new(Bytes::from(vec![b'x'; self.body])));
-        let headers = response.headers_mut();
-        for (name, value) in [
-            (header::CONTENT_TYPE, "application/json"),
-            (header::CACHE_CONTROL, "public, max-age=600"),
-            (header::ETAG, "\"0123456789abcdef\""),
-            (header::SERVER, "bench/1.0"),
-        ] {
-            headers.insert(name, HeaderValue::from_static(value));
-        }
-        headers.insert(header::CONTENT_LENGTH, HeaderValue::from(self.body));
-        ready(Ok(response))
+        ready(Ok((self.answer)(request.uri())))
     }
 }
 
@@ -118,15 +125,27 @@ impl<B> Service<Request<B>> for Prebuilt {
     }
 }
 
+/// Asks and reads the answer to its end; whether cache-layer had it.
+pub async fn ask<S, B>(service: &S, request: Request<Full<Bytes>>) -> bool
+where
+    S: Service<Request<Full<Bytes>>, Response = Response<B>, Error: Debug> + Clone,
+    B: http_body::Body<Error: Debug>,
+{
+    let response = service.clone().oneshot(request).await.unwrap();
+    let status = response.headers().get("cache-status");
+    let hit = status.is_some_and(|status| status.as_bytes().starts_with(b"cache-layer; hit"));
+    response.into_body().collect().await.unwrap();
+    hit
+}
+
 /// Asks once for each URI and reads the answers to their ends.
 pub async fn fill<S, B>(service: &S, uris: &[Uri])
 where
-    S: Service<Request<Full<Bytes>>, Response = Response<B>, Error: std::fmt::Debug> + Clone,
-    B: http_body::Body<Error: std::fmt::Debug>,
+    S: Service<Request<Full<Bytes>>, Response = Response<B>, Error: Debug> + Clone,
+    B: http_body::Body<Error: Debug>,
 {
     for uri in uris {
-        let response = service.clone().oneshot(request(uri)).await.unwrap();
-        response.into_body().collect().await.unwrap();
+        ask(service, request(uri)).await;
     }
 }
 
@@ -139,67 +158,4 @@ pub fn call<S: Service<Request<Full<Bytes>>>>(service: &mut S, uri: &Uri) {
         black_box(future.as_mut().poll(&mut cx)).is_ready(),
         "a hit does not wait"
     );
-}
-
-pub struct Case<'a> {
-    name: &'a str,
-    call: Box<dyn FnMut(&Uri) + 'a>,
-    /// Of each round, per call.
-    nanoseconds: Vec<f64>,
-    allocations: f64,
-}
-
-impl<'a> Case<'a> {
-    pub fn new(name: &'a str, call: impl FnMut(&Uri) + 'a) -> Self {
-        Self {
-            name,
-            call: Box::new(call),
-            nanoseconds: Vec::new(),
-            allocations: 0.0,
-        }
-    }
-
-    pub fn service<S: Service<Request<Full<Bytes>>>>(name: &'a str, service: &'a mut S) -> Self {
-        Self::new(name, |uri| call(service, uri))
-    }
-
-    /// The median of the rounds' ratios.
-    pub fn ratio(&self, other: &Self) -> f64 {
-        let each = self.nanoseconds.iter().zip(&other.nanoseconds);
-        median(each.map(|(one, other)| one / other).collect())
-    }
-}
-
-/// Runs all cases in short slices, in turns, so that a neighbour on the machine slows all of a round
-/// alike; prints a table.
-pub fn compare(cases: &mut [Case<'_>], uris: &[Uri], rounds: usize) {
-    // Not in the order in which they were stored: nobody asks in that one.
-    let asked = || (0..uris.len()).map(|n| &uris[n * 7 % uris.len()]);
-    for _ in 0..rounds {
-        for case in cases.iter_mut() {
-            // Untimed, until the processor has forgotten what the case before it has left there.
-            (0..4).for_each(|_| asked().for_each(&mut case.call));
-            let (before, start) = (ALLOCATIONS.load(Relaxed), Instant::now());
-            asked().for_each(&mut case.call);
-            let each = |sum: u64| sum as f64 / uris.len() as f64;
-            case.nanoseconds
-                .push(each(start.elapsed().as_nanos() as u64));
-            case.allocations = each(ALLOCATIONS.load(Relaxed) - before);
-        }
-    }
-    let keys = uris.len();
-    println!("| {rounds} rounds of {keys} keys, in turns | median ns | allocations |");
-    println!("| --- | ---: | ---: |");
-    for case in cases {
-        let nanoseconds = median(case.nanoseconds.clone());
-        println!(
-            "| {} | {nanoseconds:.0} | {:.2} |",
-            case.name, case.allocations
-        );
-    }
-}
-
-pub fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values[values.len() / 2]
 }

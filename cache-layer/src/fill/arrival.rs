@@ -1,7 +1,7 @@
 //! An answer has come: what becomes of it, and who gets it.
 
 use super::body::{Shape, keep, read};
-use super::judge::{Lifetimes, Question, Received, Verdict, judge};
+use super::judge::{Lifetimes, Question, Received, Verdict, holds_better, judge};
 use super::table::Lead;
 use super::task::{Answer, Leader};
 use crate::key::Key;
@@ -13,7 +13,7 @@ use crate::rfc9111::validation;
 use crate::shared::Shared;
 use crate::store::{Content, Head, Purge, Stored};
 use bytes::Bytes;
-use http::{HeaderMap, Response, StatusCode, header};
+use http::{HeaderMap, Response, StatusCode, Version, header};
 use http_body::Body;
 use std::sync::Arc;
 use tokio::time::Instant;
@@ -42,7 +42,18 @@ impl Arrival<'_> {
         .then(|| ContentRange::parse(response.headers()))
         .flatten();
         let policy = response.extensions().get::<CachePolicy>();
-        match self.judge(response.status(), response.headers(), policy, known, part) {
+        let verdict = self.judge(response.status(), response.headers(), policy, known, part);
+        let verdict = verdict.and_then(|(verdict, key)| {
+            if response.version() <= Version::HTTP_10 && verdict.head.length().is_none() {
+                // It ends with its connection (RFC 9112 section 6.3), as if it had broken off.
+                return Err(Refusal::Length);
+            }
+            if response.status().is_server_error() && holds_better(shared, &key, self.at) {
+                return Err(Refusal::Worse);
+            }
+            Ok((verdict, key))
+        });
+        match verdict {
             Ok((Verdict { head, shareable }, key)) => {
                 let (parts, body) = response.into_parts();
                 let shape = Shape {

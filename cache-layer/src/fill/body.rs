@@ -1,17 +1,19 @@
 //! The body of a fill: read to its end, shown to the readers, stored if it is whole.
 
-use super::judge::is_grpc;
+use super::judge::{holds_better, is_grpc};
 use super::table::Lead;
 use crate::key::Key;
 use crate::rfc9111::parts::Parts;
 use crate::rfc9111::range::ContentRange;
+use crate::rfc9111::storable::header_bytes;
 use crate::shared::Shared;
 use crate::store::{Content, Head, Stored};
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use http::HeaderMap;
 use http_body::Body;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
+use tokio::time::Instant;
 
 /// How far a body that is not kept is read ahead of its slowest reader, in bytes, while there is room.
 const WINDOW: u64 = 64 * 1024;
@@ -79,12 +81,13 @@ pub(super) async fn read<B: Body<Data = Bytes>>(
                 continue;
             }
         };
-        total += data.len() as u64;
-        if kept.is_some() && (total > limit || !store.has_room()) {
+        let length = data.len() as u64;
+        if kept.is_some() && (total + length > limit || !store.make_room(total, length)) {
             kept = None;
             lead.leave_table();
             lead.fill.pass();
         }
+        total += length;
         let last = body.is_end_stream() && shape.after.is_empty();
         if let Some(frames) = &mut kept {
             frames.push(data.clone());
@@ -101,7 +104,7 @@ pub(super) async fn read<B: Body<Data = Bytes>>(
             return;
         }
         if kept.is_none() {
-            let window = if store.has_room() { WINDOW } else { 0 };
+            let window = if store.has_room(0) { WINDOW } else { 0 };
             if !lead.fill.room(window).await {
                 return;
             }
@@ -133,7 +136,8 @@ async fn next_frame<B: Body>(
 }
 
 /// Stores what has come, if it is all of it: a body shorter or longer than its stated length is not
-/// (RFC 9111 section 3.3), nor is a gRPC answer without the trailer that says so.
+/// (RFC 9111 section 3.3), nor is a gRPC answer without the trailer that says so. Trailers have the limit
+/// of fields.
 pub(super) fn keep(
     shared: &Shared,
     key: &Key,
@@ -143,24 +147,32 @@ pub(super) fn keep(
     trailers: Option<HeaderMap>,
 ) {
     let total = frames.iter().map(Bytes::len).sum::<usize>();
+    let most = shared.settings.max_header_bytes;
     if shape.length.is_some_and(|length| length != total as u64)
+        || trailers
+            .as_ref()
+            .is_some_and(|fields| header_bytes(fields) > most)
         || !grpc_succeeded(head.headers(), trailers.as_ref())
+        // Since its head was judged, another fill may have brought something.
+        || (head.status().is_server_error() && holds_better(shared, key, Instant::now()))
     {
         return;
     }
-    let mut body = BytesMut::with_capacity(total);
-    frames
-        .iter()
-        .for_each(|frame| body.extend_from_slice(frame));
-    let body = body.freeze();
+    let store = &shared.pool.store;
+    let own = total as u64;
+    if !store.make_room(own, own) {
+        shared.counters.refused_room.count();
+        return;
+    }
+    let body = frames.concat();
+    let ledger = store.ledger();
     let content = match shape.part {
-        None => Content::Whole(body),
-        Some(part) => match Parts::new(part, body) {
-            Some(parts) => Content::of(parts.at_most(shared.settings.max_body_bytes())),
+        None => Content::Whole(ledger.hold(body)),
+        Some(part) => match Parts::new(part, body.into()) {
+            Some(parts) => Content::of(parts.at_most(shared.settings.max_body_bytes()), ledger),
             None => return,
         },
     };
-    let ledger = shared.pool.store.ledger();
     let stored = Stored::new(ledger, Head::clone(head), content, trailers);
     shared.put(key, Arc::new(stored), None);
 }

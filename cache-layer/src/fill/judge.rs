@@ -3,9 +3,13 @@
 use crate::key::Key;
 use crate::policy::CachePolicy;
 use crate::rfc9111::dates::date;
+use crate::rfc9111::directives::RequestDirectives;
 use crate::rfc9111::range::ContentRange;
+use crate::rfc9111::reuse::{covers_error, reusable};
 use crate::rfc9111::stated::Stated;
-use crate::rfc9111::storable::{self, Answered, Asked, Refusal, Storable, content_length};
+use crate::rfc9111::storable::{
+    self, Answered, Asked, Refusal, Storable, content_length, field_bytes,
+};
 use crate::rfc9111::vary::Selection;
 use crate::rfc9111::{fields, freshness};
 use crate::shared::Shared;
@@ -76,6 +80,23 @@ pub(crate) struct Verdict {
     pub(crate) shareable: bool,
 }
 
+/// Whether something better than a server error is there that may still be used, if only in place of one:
+/// it would be lost for an error that is gone in a minute.
+pub(super) fn holds_better(shared: &Shared, key: &Key, now: Instant) -> bool {
+    let invalidations = &shared.pool.invalidations;
+    let wants = RequestDirectives::default();
+    let better = |head: &Head| {
+        let (age, rules) = (head.age(now), head.rules());
+        let usable = reusable(&wants, age, rules).is_ok();
+        !head.status().is_server_error()
+            && invalidations.stands(head.claim())
+            && (usable && !invalidations.is_softened(head.claim())
+                || covers_error(&wants, age, rules))
+    };
+    let resource = shared.pool.store.get(key, now);
+    resource.is_some_and(|resource| resource.any(better))
+}
+
 /// Decides at the head whether the answer may be shared and stored, and how it goes out if so.
 pub(crate) fn judge(
     shared: &Shared,
@@ -104,28 +125,27 @@ pub(crate) fn judge(
     if matches!(question.lifetimes, Lifetimes::Default(_)) && !may_succeed(headers) {
         return Err(Refusal::Status);
     }
-    let policy = shared.settings.policy(question.lifetimes);
+    let settings = &shared.settings;
+    let policy = settings.policy(question.lifetimes, shared.pool.draw(question.key));
     let Storable {
         mut rules,
-        own_lifetime,
         shared_with,
         vary,
         mut left_out,
-        mut fresh,
+        fresh,
     } = storable::storable(question.asked, &answered, policy)?;
-    if own_lifetime {
-        if matches!(question.lifetimes, Lifetimes::Stated) {
-            return Err(Refusal::NotFresh);
-        }
-        let draw = shared.pool.draw(question.key);
-        rules.lifetime = freshness::jittered(rules.lifetime, shared.settings.ttl_jitter, draw);
-        fresh &= rules.lifetime > initial_age;
+    let selecting = || {
+        let lines = |name| question.fields.get_all(name).iter();
+        vary.iter()
+            .flat_map(move |name| lines(name).map(move |value| (name, value)))
+    };
+    if selecting().any(|(name, _)| settings.is_credential(name)) {
+        // Nobody could ask for it in the background.
+        rules.stale.while_revalidate = Duration::ZERO;
     }
-    if let Lifetimes::AtLeast(least) = question.lifetimes
-        && !rules.validate
-    {
-        rules.lifetime = rules.lifetime.max(initial_age + least);
-        fresh = true;
+    let bytes = selecting().map(|(name, value)| field_bytes(name, value));
+    if bytes.sum::<u64>() > settings.max_header_bytes {
+        return Err(Refusal::TooLarge);
     }
     let groups = shared.groups(question.key, headers, received.policy)?;
     let mut status = received.status;

@@ -116,8 +116,11 @@ impl<S> Job<S> {
         // Section 4.2.4: who is cut off from the origin may use what is stale, unless that is forbidden.
         let cut_off = answer.is_err() && shared.settings.stale_if_disconnected;
         let covers = |stored: &Stored, wants: &RequestDirectives| {
-            let rules = stored.head.rules();
-            (cut_off && rules.stale.allowed) || covers_error(wants, stored.head.age(at), rules)
+            let head = &stored.head;
+            let rules = head.rules();
+            // One error does not stand in for another.
+            !head.status().is_server_error()
+                && ((cut_off && rules.stale.allowed) || covers_error(wants, head.age(at), rules))
         };
         if let Some(stored) = &fallback
             && covers(stored, &wants)

@@ -2,7 +2,9 @@
 
 use super::CacheLayer;
 use crate::policy::LONGEST;
-use crate::rfc9111::storable::{Cookies, SetCookie};
+use crate::request::Names;
+use crate::rfc9111::storable::{Cookies, Credentials, SetCookie};
+use http::HeaderName;
 use std::time::Duration;
 
 impl CacheLayer {
@@ -11,6 +13,85 @@ impl CacheLayer {
     /// A longer one streams through and is not stored.
     pub fn max_entry_bytes(mut self, bytes: u64) -> Self {
         self.setting().max_entry_bytes = bytes;
+        self
+    }
+
+    /// The most that an answer's fields may take, in bytes as HTTP/1.1 writes them; its trailers as much,
+    /// and the request fields that its `Vary` names too; default 32 KiB, at least 1.
+    ///
+    /// An answer with more is passed on and not stored.
+    ///
+    /// # Panics
+    ///
+    /// If it is zero.
+    #[track_caller]
+    pub fn max_header_bytes(mut self, bytes: u64) -> Self {
+        assert!(bytes > 0, "max_header_bytes is 0, but must be at least 1");
+        self.setting().max_header_bytes = bytes;
+        self
+    }
+
+    /// How many fields an answer's `Vary` may name; default 8.
+    ///
+    /// An answer that names more is passed on and not stored: each name multiplies the variants. With
+    /// zero none is stored that has a `Vary`.
+    pub fn max_vary_names(mut self, most: usize) -> Self {
+        self.setting().max_vary_names = most;
+        self
+    }
+
+    /// Fields of which answers may have variants, although they are not stored by default where their
+    /// `Vary` names them: `Cookie`, `Authorization`, `User-Agent`, and
+    /// [`credential_headers`](Self::credential_headers); none by default.
+    ///
+    /// These have as many values as there are clients: one entry for each, which few will ask for again.
+    /// With `Cookie` named here, an answer that varies on it is shared with requests of the very same
+    /// cookies, and without any with all who have none: a site's page for strangers is cached so. With
+    /// the others, credentials decide as ever: RFC 9111 section 3.5 wants `public`, `s-maxage` or
+    /// `must-revalidate` besides. What was asked for with a client's credentials is never fetched anew
+    /// in the background.
+    ///
+    /// ```
+    /// use axum::{Router, body::Body, http::{Request, header}, routing::get};
+    /// use cache_layer::CacheLayer;
+    /// # use tower::ServiceExt;
+    ///
+    /// let greets = || async {
+    ///     ([(header::VARY, "cookie"), (header::CACHE_CONTROL, "max-age=60")], "hello, stranger")
+    /// };
+    /// let app: Router = Router::new()
+    ///     .route("/", get(greets))
+    ///     .layer(CacheLayer::new(1 << 20).vary_on([header::COOKIE]));
+    /// # let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    /// # runtime.block_on(async {
+    /// # for expected in ["fwd=uri-miss; stored", "hit"] {
+    /// #     let asked = Request::get("http://a/").body(Body::empty()).unwrap();
+    /// #     let response = app.clone().oneshot(asked).await.unwrap();
+    /// #     assert!(response.headers()["cache-status"].to_str().unwrap().ends_with(expected));
+    /// #     axum::body::to_bytes(response.into_body(), 100).await.unwrap();
+    /// # }
+    /// # });
+    /// ```
+    pub fn vary_on(mut self, fields: impl IntoIterator<Item = HeaderName>) -> Self {
+        self.setting().vary_on = fields.into_iter().collect();
+        self
+    }
+
+    /// How many answers to one URI are kept that differ by the request fields their `Vary` names; by
+    /// default 32, from 1 to 256. With one more, the oldest leaves.
+    ///
+    /// Layers that share a memory share the first one's.
+    ///
+    /// # Panics
+    ///
+    /// If it is out of range.
+    #[track_caller]
+    pub fn max_variants(mut self, most: usize) -> Self {
+        assert!(
+            (1..=256).contains(&most),
+            "max_variants is {most}, but must be from 1 to 256"
+        );
+        self.setting().max_variants = most;
         self
     }
 
@@ -24,6 +105,40 @@ impl CacheLayer {
     /// everybody.
     pub fn cookies(mut self, cookies: Cookies) -> Self {
         self.setting().cookies = cookies;
+        self
+    }
+
+    /// What becomes of requests with `Authorization` or one of
+    /// [`credential_headers`](Self::credential_headers); by default they share what RFC 9111 section 3.5
+    /// allows. Those with `Cookie` have a setting of their own, [`cookies`](Self::cookies).
+    pub fn credentials(mut self, credentials: Credentials) -> Self {
+        self.setting().credentials = credentials;
+        self
+    }
+
+    /// Request fields that count as credentials besides `Authorization`, in all that this does: what is
+    /// stored, for whom, and who waits for whom. They take the place of the default ones: `Api-Key`,
+    /// `X-Access-Token`, `X-Api-Key` and `X-Auth-Token`.
+    ///
+    /// RFC 9111 knows of `Authorization` alone, and a service that is used to other caches may state a
+    /// lifetime for what it tells a key's owner. A key that is only counted costs hits by this default,
+    /// one that is not known to the cache costs secrets: so the names that are widely used stand here.
+    /// Name the ones that your service goes by, also those in which a proxy in front tells it who the
+    /// user is, such as `X-Forwarded-User`; or none, if nothing that states a lifetime is anybody's own.
+    ///
+    /// `Proxy-Authorization` is missing on purpose: it is for the next proxy, not for the service (RFC 9110
+    /// section 11.7.2). No request that the cache sends on its own behalf carries any of them.
+    ///
+    /// ```
+    /// use cache_layer::CacheLayer;
+    /// use http::HeaderName;
+    ///
+    /// let names = ["x-api-key", "x-forwarded-user"].map(HeaderName::from_static);
+    /// let cache = CacheLayer::new(64 << 20).credential_headers(names);
+    /// # let _ = cache;
+    /// ```
+    pub fn credential_headers(mut self, fields: impl IntoIterator<Item = HeaderName>) -> Self {
+        self.setting().credential_headers = Names::new(fields);
         self
     }
 

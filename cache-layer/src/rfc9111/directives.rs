@@ -89,6 +89,16 @@ impl ResponseDirectives {
             _ => {}
         }
     }
+
+    /// Whether it must not be used without its origin's word once it is stale (section 4.2.4), whoever
+    /// would allow it.
+    pub(crate) fn forbids_stale(&self) -> bool {
+        self.must_revalidate
+            || self.proxy_revalidate
+            // Section 5.2.2.10: it has the meaning of proxy-revalidate.
+            || self.s_maxage.is_some()
+            || self.no_cache.is_whole()
+    }
 }
 
 /// How much staleness a client puts up with (section 5.2.1.2).

@@ -7,8 +7,10 @@
 //! | [`structured`] | what do fields of RFC 9651 say? |
 //! | [`targeted`] | which directives are for us in particular (RFC 9213)? |
 //! | [`freshness`] | how long is it fresh, how old is it (section 4.2)? |
+//! | [`lifetime`] | and how long here, within the bounds that are set (section 4.2)? |
 //! | [`stated`] | where does an answer speak of its caching (RFC 9213)? |
 //! | [`storable`] | may this answer be stored (section 3)? |
+//! | [`status`] | which statuses, and on whose word (RFC 9110 section 15)? |
 //! | [`reuse`] | may this stored answer serve that request (section 4)? |
 //! | [`vary`] | were the nominated request fields the same (section 4.1)? |
 //! | [`accept`] | do two lists of preferences say the same (RFC 9110 section 12.5)? |
@@ -29,12 +31,14 @@ pub(crate) mod fields;
 pub(crate) mod freshness;
 pub(crate) mod groups;
 pub(crate) mod invalidation;
+pub(crate) mod lifetime;
 pub(crate) mod no_vary_search;
 pub(crate) mod parts;
 pub(crate) mod precondition;
 pub(crate) mod range;
 pub(crate) mod reuse;
 pub(crate) mod stated;
+pub(crate) mod status;
 pub(crate) mod storable;
 pub(crate) mod strong;
 pub(crate) mod structured;

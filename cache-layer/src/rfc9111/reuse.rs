@@ -47,8 +47,12 @@ pub(crate) struct Staleness {
 impl Rules {
     /// Whether it may still be used without the origin's word at that age, by anybody.
     pub(crate) fn outlives(&self, age: Duration) -> bool {
-        let over = self.stale.while_revalidate.max(self.stale.if_error);
-        self.stale.allowed && self.lifetime.saturating_add(over) > age
+        self.stale.allowed && self.lifetime.saturating_add(self.stale_for()) > age
+    }
+
+    /// For how long past its lifetime that may be, where it is allowed.
+    pub(crate) fn stale_for(&self) -> Duration {
+        self.stale.while_revalidate.max(self.stale.if_error)
     }
 }
 

@@ -43,6 +43,8 @@ impl Stated {
         }
         let directives = &mut self.directives;
         directives.no_store |= policy.no_store;
+        // What lifts a no-store of the fields does not lift the handler's own.
+        directives.must_understand &= !policy.no_store;
         directives.public |= policy.public;
         for (stated, told) in [
             (
@@ -149,10 +151,10 @@ mod tests {
         assert!(!all.overrides_expires && all.directives.private.is_whole());
         assert_eq!(all.directives.stale_if_error, Some(Duration::from_secs(7)));
         assert!(all.directives.public);
-        assert!(
-            told(CachePolicy::new().ttl(minute).no_store())
-                .directives
-                .no_store
-        );
+        for policy in [CachePolicy::new().ttl(minute), CachePolicy::new()] {
+            let fields = [(header::CACHE_CONTROL, "must-understand, max-age=5")];
+            let directives = stated(&fields).heed(&policy.no_store()).directives;
+            assert!(directives.no_store && !directives.must_understand);
+        }
     }
 }

@@ -1,23 +1,22 @@
 //! May an answer be stored? (RFC 9111 section 3)
 
 use super::directives::ResponseDirectives;
+use super::lifetime::{Configured, lifetime};
 use super::reuse::{Rules, Staleness};
 use super::stated::Stated;
+use super::status::{is_error, never_stored, understood};
 use super::validation::has_validator;
-use super::{freshness, vary};
-use http::{HeaderMap, HeaderName, StatusCode, header};
+use super::vary;
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use smallvec::SmallVec;
 use std::time::{Duration, SystemTime};
-
-/// Header blocks beyond this are not stored.
-pub(crate) const MAX_HEADER_BYTES: usize = 32 * 1024;
 
 /// What the request says that decides over storing its answer.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Asked {
     /// `Cache-Control: no-store` in the request (section 5.2.1.5).
     pub(crate) no_store: bool,
-    /// Whether it carries `Authorization` (section 3.5).
+    /// Whether it carries `Authorization` (section 3.5), or a field that counts as that.
     pub(crate) authorization: bool,
     /// Whether it carries `Cookie`.
     pub(crate) cookie: bool,
@@ -54,12 +53,29 @@ pub enum Cookies {
     Bypass,
 }
 
+/// What becomes of requests with `Authorization`, or with a field that counts as that.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum Credentials {
+    /// Answers that say `public`, `s-maxage` or `must-revalidate` are shared with them, others are not
+    /// (RFC 9111 section 3.5).
+    #[default]
+    Mind,
+    /// They are passed on; the cache has no part in them.
+    Bypass,
+}
+
 /// What the configuration says.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Policy {
+pub(crate) struct Policy<'a> {
     pub(crate) max_body_bytes: u64,
-    pub(crate) default_ttl: Option<Duration>,
-    pub(crate) heuristic: bool,
+    pub(crate) max_header_bytes: u64,
+    pub(crate) max_vary_names: usize,
+    /// Fields that count as `Authorization`.
+    pub(crate) credentials: &'a [HeaderName],
+    /// Fields on which an answer may vary although most caches are better off without.
+    pub(crate) vary_on: &'a [HeaderName],
+    pub(crate) lifetimes: Configured<'a>,
     pub(crate) set_cookie: SetCookie,
     /// Used where the answer says nothing else.
     pub(crate) stale_while_revalidate: Duration,
@@ -85,8 +101,6 @@ pub(crate) struct Answered<'a> {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Storable {
     pub(crate) rules: Rules,
-    /// The lifetime is of our own making, not the origin's word.
-    pub(crate) own_lifetime: bool,
     pub(crate) shared_with: Sharing,
     pub(crate) vary: SmallVec<[HeaderName; 2]>,
     /// Fields that `private` or `no-cache` keeps out of the store.
@@ -103,13 +117,14 @@ pub(crate) struct Sharing {
 }
 
 impl Sharing {
-    fn of(directives: &ResponseDirectives) -> Self {
+    fn of(directives: &ResponseDirectives, varies_on_cookie: bool) -> Self {
         let explicit = directives.public || directives.s_maxage.is_some();
         Self {
             // Section 3.5 names exactly these three.
             authorization: explicit || directives.must_revalidate,
-            // No rule of the RFC: an answer to a cookie is personal until its origin says otherwise.
-            cookie: explicit,
+            // No rule of the RFC: an answer to a cookie is personal until its origin says otherwise,
+            // or says, and is heard, that it is for this cookie.
+            cookie: explicit || varies_on_cookie,
         }
     }
 
@@ -138,11 +153,13 @@ pub(crate) enum Refusal {
     NotFresh,
     /// A body or a header block over the limit.
     TooLarge,
+    /// A server error, where something better is there and may still be used.
+    Worse,
     /// Something was invalidated meanwhile, this perhaps.
     Invalidated,
     /// More groups or tags than can be kept.
     Groups,
-    /// A `Content-Length` that is not one number.
+    /// A `Content-Length` that is not one number, or an end that cannot be told from a break.
     Length,
 }
 
@@ -150,7 +167,7 @@ pub(crate) enum Refusal {
 pub(crate) fn storable(
     asked: Asked,
     answered: &Answered<'_>,
-    policy: Policy,
+    policy: Policy<'_>,
 ) -> Result<Storable, Refusal> {
     let &Answered {
         status, headers, ..
@@ -167,7 +184,15 @@ pub(crate) fn storable(
     if never_stored(status, answered.is_part) || (directives.must_understand && !understood) {
         return Err(Refusal::Status);
     }
-    let shared_with = Sharing::of(directives);
+    let refused = |name: &HeaderName| {
+        (vary::REFUSED.contains(name) || policy.credentials.contains(name))
+            && !policy.vary_on.contains(name)
+    };
+    let vary = vary::nominated(headers, policy.max_vary_names, refused);
+    let varies_on_cookie = vary
+        .as_ref()
+        .is_ok_and(|vary| vary.contains(&header::COOKIE));
+    let shared_with = Sharing::of(directives, varies_on_cookie);
     if !shared_with.allows(asked) {
         return Err(Refusal::Credentials);
     }
@@ -185,12 +210,12 @@ pub(crate) fn storable(
     if policy.set_cookie == SetCookie::Strip && sets_cookie {
         left_out.push(header::SET_COOKIE);
     }
-    let vary = vary::nominated(headers).map_err(|_| Refusal::Vary)?;
-    let (lifetime, own_lifetime) = lifetime(answered, policy).ok_or(Refusal::NotFresh)?;
+    let vary = vary.map_err(|_| Refusal::Vary)?;
+    let lifetime = lifetime(answered, &policy.lifetimes).ok_or(Refusal::NotFresh)?;
     if content_length(headers)?
         .or(answered.body_length)
         .is_some_and(|length| length > policy.max_body_bytes)
-        || header_bytes(headers) > MAX_HEADER_BYTES
+        || header_bytes(headers) > policy.max_header_bytes
     {
         return Err(Refusal::TooLarge);
     }
@@ -198,7 +223,7 @@ pub(crate) fn storable(
         lifetime,
         validate: directives.no_cache.is_whole(),
         immutable: directives.immutable,
-        stale: staleness(directives, policy),
+        stale: staleness(status, directives, policy),
     };
     let fresh = !rules.validate && lifetime > answered.age;
     if !fresh && !has_validator(headers) && !rules.outlives(answered.age) {
@@ -206,7 +231,6 @@ pub(crate) fn storable(
     }
     Ok(Storable {
         rules,
-        own_lifetime,
         shared_with,
         vary,
         left_out,
@@ -214,73 +238,25 @@ pub(crate) fn storable(
     })
 }
 
-/// How long it is fresh, and whether that is of our own making.
-fn lifetime(answered: &Answered<'_>, policy: Policy) -> Option<(Duration, bool)> {
-    let &Answered {
-        status, headers, ..
-    } = answered;
-    if let Some(stated) = freshness::explicit_lifetime(answered.stated, headers, answered.received)
-    {
-        return Some((stated, false));
-    }
-    let directives = &answered.stated.directives;
-    // Section 3 demands an explicit word, or one of these statuses; section 4.2.2 the same.
-    let allowed = heuristically_cacheable(status) || directives.public;
-    let heuristic = (policy.heuristic && allowed)
-        .then(|| freshness::heuristic_lifetime(headers, answered.received))
-        .flatten();
-    let by_default = policy.default_ttl.filter(|_| default_applies(status));
-    // Nothing is known of it but how to ask: kept for that where guesses are wanted at all, or
-    // where it says that it is to be asked about each time.
-    let confirmable =
-        allowed && has_validator(headers) && (policy.heuristic || directives.no_cache.is_whole());
-    // What was set is set; a guess is for what it does not reach.
-    by_default
-        .or(heuristic)
-        .or_else(|| confirmable.then_some(Duration::ZERO))
-        .map(|lifetime| (lifetime, true))
-}
-
 /// Section 4.2.4: what forbids stale use, and RFC 5861: what allows it.
-fn staleness(directives: &ResponseDirectives, policy: Policy) -> Staleness {
-    let forbidden = directives.must_revalidate
-        || directives.proxy_revalidate
-        // Section 5.2.2.10: it has the meaning of proxy-revalidate.
-        || directives.s_maxage.is_some()
-        || directives.no_cache.is_whole();
+fn staleness(status: StatusCode, directives: &ResponseDirectives, policy: Policy<'_>) -> Staleness {
+    // An error is used past its lifetime only where it says so itself.
+    let unless_error = |time| {
+        if is_error(status) {
+            Duration::ZERO
+        } else {
+            time
+        }
+    };
     Staleness {
-        allowed: !forbidden,
+        allowed: !directives.forbids_stale(),
         while_revalidate: directives
             .stale_while_revalidate
-            .unwrap_or(policy.stale_while_revalidate),
-        if_error: directives.stale_if_error.unwrap_or(policy.stale_if_error),
+            .unwrap_or(unless_error(policy.stale_while_revalidate)),
+        if_error: directives
+            .stale_if_error
+            .unwrap_or(unless_error(policy.stale_if_error)),
     }
-}
-
-/// Statuses whose caching rules are implemented (section 5.2.2.3).
-fn understood(status: StatusCode) -> bool {
-    heuristically_cacheable(status) || matches!(status.as_u16(), 206 | 302 | 303 | 307)
-}
-
-/// Interim answers, partial ones that are not one part, 304 and 416, which speak to one request's
-/// conditions or range, and what RFC 6585 sections 3 to 6 forbid outright.
-fn never_stored(status: StatusCode, is_part: bool) -> bool {
-    status.as_u16() < 200
-        || (status == StatusCode::PARTIAL_CONTENT && !is_part)
-        || matches!(status.as_u16(), 304 | 416 | 428 | 429 | 431 | 511)
-}
-
-/// RFC 9110 section 15.1.
-fn heuristically_cacheable(status: StatusCode) -> bool {
-    matches!(
-        status.as_u16(),
-        200 | 203 | 204 | 206 | 300 | 301 | 308 | 404 | 405 | 410 | 414 | 501
-    )
-}
-
-/// Errors live by their origin's word only, never by our default.
-fn default_applies(status: StatusCode) -> bool {
-    heuristically_cacheable(status) && status.as_u16() < 400
 }
 
 /// One number, however often it is said (RFC 9110 section 8.6).
@@ -301,11 +277,14 @@ pub(crate) fn content_length(headers: &HeaderMap) -> Result<Option<u64>, Refusal
     }
 }
 
-fn header_bytes(headers: &HeaderMap) -> usize {
-    headers
-        .iter()
-        .map(|(name, value)| name.as_str().len() + value.len() + 4)
-        .sum()
+/// As HTTP/1.1 writes it.
+pub(crate) fn field_bytes(name: &HeaderName, value: &HeaderValue) -> u64 {
+    (name.as_str().len() + value.len() + ": \r\n".len()) as u64
+}
+
+pub(crate) fn header_bytes(headers: &HeaderMap) -> u64 {
+    let fields = headers.iter();
+    fields.map(|(name, value)| field_bytes(name, value)).sum()
 }
 
 #[cfg(test)]

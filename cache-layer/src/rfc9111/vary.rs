@@ -5,24 +5,27 @@ use super::directives::elements;
 use http::{HeaderMap, HeaderName, header};
 use smallvec::SmallVec;
 
-/// More names than this and the answer is not stored: each multiplies the variants.
-pub(crate) const MAX_NAMES: usize = 8;
-
-/// Too many values to ever be asked for twice, or somebody's secret: not stored.
-const REFUSED: [HeaderName; 3] = [header::COOKIE, header::AUTHORIZATION, header::USER_AGENT];
+/// Too many values to ever be asked for twice, or somebody's secret: not stored unless that is asked for.
+pub(crate) const REFUSED: [HeaderName; 3] =
+    [header::COOKIE, header::AUTHORIZATION, header::USER_AGENT];
 
 /// Why an answer's `Vary` keeps it out of the store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Unmatchable;
 
-/// The names of `Vary`, in order of appearance, each once.
-pub(crate) fn nominated(headers: &HeaderMap) -> Result<SmallVec<[HeaderName; 2]>, Unmatchable> {
+/// The names of `Vary`, in order of appearance, each once; at most so many, as each multiplies the
+/// variants.
+pub(crate) fn nominated(
+    headers: &HeaderMap,
+    most: usize,
+    refused: impl Fn(&HeaderName) -> bool,
+) -> Result<SmallVec<[HeaderName; 2]>, Unmatchable> {
     let mut names = SmallVec::new();
     for line in headers.get_all(header::VARY) {
         for element in elements(line.as_bytes()) {
             // `*` is no field name that a request could carry; nor is nonsense: both never match.
             let name = HeaderName::from_bytes(element).map_err(|_| Unmatchable)?;
-            if name.as_str() == "*" || REFUSED.contains(&name) {
+            if name.as_str() == "*" || refused(&name) {
                 return Err(Unmatchable);
             }
             if !names.contains(&name) {
@@ -30,7 +33,7 @@ pub(crate) fn nominated(headers: &HeaderMap) -> Result<SmallVec<[HeaderName; 2]>
             }
         }
     }
-    if names.len() > MAX_NAMES {
+    if names.len() > most {
         Err(Unmatchable)
     } else {
         Ok(names)

@@ -2,7 +2,7 @@
 
 use super::invalidation::{Claim, GroupPlaces, Place};
 use crate::cache_status::StatusField;
-use crate::policy::CachePolicy;
+use crate::policy::{CachePolicy, LONGEST};
 use crate::rfc9111::reuse::Rules;
 use crate::rfc9111::storable::{Asked, Sharing};
 use crate::rfc9111::validation::{self, has_validator};
@@ -143,23 +143,31 @@ impl Head {
         fields
     }
 
-    pub(crate) fn is_fresh(&self, now: Instant) -> bool {
-        self.terms.rules.lifetime > self.age(now)
+    /// Until when it is fresh.
+    pub(super) fn fresh_until(&self) -> Instant {
+        self.at_age(self.terms.rules.lifetime)
     }
 
-    /// Whether some request could still do with it, or the origin confirm it: for as long again as it
-    /// was fresh, and some time at least, it is worth its place.
-    pub(crate) fn is_of_use(&self, now: Instant) -> bool {
-        let (rules, age) = (&self.terms.rules, self.age(now));
-        let kept = |least| {
-            let least = Duration::from_secs(least);
-            rules.lifetime.saturating_mul(2).max(rules.lifetime + least) > age
-        };
-        self.is_fresh(now)
-            || rules.outlives(age)
-            || (has_validator(&self.headers) && kept(300))
+    /// Until when some request could do with it, or the origin confirm it: for as long again as it was
+    /// fresh, and some time at least, it is worth its place.
+    pub(super) fn useful_until(&self) -> Instant {
+        let rules = &self.terms.rules;
+        let lifetime = rules.lifetime;
+        let as_long_again = |least| lifetime.max(Duration::from_secs(least));
+        let mut past = Duration::ZERO;
+        if rules.stale.allowed {
             // A client may put up with it.
-            || (rules.stale.allowed && kept(30))
+            past = as_long_again(30).max(rules.stale_for());
+        }
+        if has_validator(&self.headers) {
+            past = past.max(as_long_again(300));
+        }
+        self.at_age(lifetime.saturating_add(past))
+    }
+
+    fn at_age(&self, age: Duration) -> Instant {
+        let left = age.saturating_sub(self.terms.initial_age);
+        self.terms.received + left.min(LONGEST)
     }
 
     /// The answer as it goes out now, with `Age`.

@@ -1,70 +1,88 @@
-//! The store in memory: moka, bounded by the bytes that its entries really hold.
+//! The store in memory, bounded at every moment by the bytes that its entries really hold.
 //!
-//! moka knows nothing of freshness: its own expiry costs more than ours and is coarser. It chooses
-//! the victims, we keep the books. Its bound is an eventual one, so [`MemoryStore::put`] checks the
-//! ledger itself before an entry goes in.
-//!
-//! moka drops what leaves it by way of epochs: up to 64 values wait on each thread for its next
-//! writes. Those are whole answers here, so every change of ours ends in [`drop_garbage`].
+//! Readers go by the [`Index`] alone. Whoever puts something in asks the [`Policy`] who leaves, and
+//! an entry is in the one exactly if it is in the other, but for the moment of leaving. What leaves is
+//! dropped when no lock is held. Locks are taken in this order: a key's turn, the books, the index.
 
+use super::clock::Clock;
 use super::head::Head;
+use super::hottest::{Count, Hottest, TopBy, due, rest};
+use super::index::Index;
 use super::ledger::Ledger;
+use super::policy::{Cause, Coldest, Entry, Eviction, Policy};
 use super::resource::{Resource, Variants};
 use super::stored::Stored;
 use crate::key::{Key, Lookup};
-use moka::policy::EvictionPolicy;
-use std::hash::{BuildHasher, Hasher};
+use crate::stats::{Counter, Evictions};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
+use tokio::time::Instant;
 
-/// Whom a full cache parts with.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-#[non_exhaustive]
-pub enum Eviction {
-    /// Whom it asks for least often (TinyLFU, Einziger, Friedman and Manes 2017): a newcomer stays
-    /// only if it has been asked for more often than those it would replace.
-    #[default]
-    TinyLfu,
-    /// Whom it has not been asked for longest.
-    Lru,
-}
-
-/// More variants than this under one key and the oldest leaves.
-const MAX_VARIANTS: usize = 32;
-/// Reserved for the ballast of [`MemoryStore::reclaim`]; a request's key matches no ballast.
-const BALLAST: u128 = u128::MAX;
-/// How much one step of `reclaim` asks of the policy.
-const SLICE: u64 = 1024 * 1024;
+/// How many entries leave while the books are closed to others.
+const SLICE: usize = 64;
 
 pub(crate) struct MemoryStore {
-    cache: moka::sync::Cache<u128, Arc<Resource>, Identity>,
+    index: Index,
+    books: Mutex<Policy<Resource>>,
     ledger: Arc<Ledger>,
+    clock: Clock,
     max_bytes: u64,
-    /// Bytes behind one unit of moka's 32-bit weights.
-    unit: u64,
+    max_variants: usize,
+    eviction: Eviction,
     /// Writers of one key take turns: a resource is read, extended and put back.
     writers: [Mutex<()>; 64],
-    reclaiming: Mutex<()>,
+    hottest: Hottest,
+    pub(crate) evicted: Evicted,
+}
+
+/// Entries that left, by cause.
+#[derive(Debug, Default)]
+pub(crate) struct Evicted {
+    pub(crate) expired: Counter,
+    pub(crate) room: Counter,
+    pub(crate) reclaimed: Counter,
+    pub(crate) invalidated: Counter,
+}
+
+impl Evicted {
+    pub(crate) fn so_far(&self) -> Evictions {
+        Evictions {
+            expired: self.expired.get(),
+            room: self.room.get(),
+            reclaimed: self.reclaimed.get(),
+            invalidated: self.invalidated.get(),
+        }
+    }
+}
+
+/// What became of an answer that was put in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Put {
+    Stored,
+    /// It would have taken more bytes than there are.
+    NoRoom,
+    /// Others are worth more.
+    NotWorthIt,
 }
 
 impl MemoryStore {
-    pub(crate) fn new(max_bytes: u64, eviction: Eviction) -> Self {
-        let unit = (max_bytes >> 31) + 1;
-        let cache = moka::sync::Cache::builder()
-            .max_capacity(max_bytes.div_ceil(unit))
-            .weigher(move |_, resource: &Arc<Resource>| weight(resource.weight(), unit))
-            .eviction_policy(match eviction {
-                Eviction::TinyLfu => EvictionPolicy::tiny_lfu(),
-                Eviction::Lru => EvictionPolicy::lru(),
-            })
-            .build_with_hasher(Identity);
+    pub(crate) fn new(
+        max_bytes: u64,
+        eviction: Eviction,
+        max_variants: usize,
+        max_idle: Option<Duration>,
+    ) -> Self {
         Self {
-            cache,
+            index: Index::new(),
+            books: Mutex::new(Policy::new(max_bytes, eviction)),
             ledger: Arc::default(),
+            clock: Clock::new(max_idle),
             max_bytes,
-            unit,
+            max_variants,
+            eviction,
             writers: [const { Mutex::new(()) }; 64],
-            reclaiming: Mutex::new(()),
+            hottest: Hottest::default(),
+            evicted: Evicted::default(),
         }
     }
 
@@ -72,38 +90,57 @@ impl MemoryStore {
         &self.ledger
     }
 
-    pub(crate) fn get(&self, key: &impl Lookup) -> Option<Arc<Resource>> {
-        self.cache
-            .get(&key.digest())
-            .filter(|resource| resource.is_of(key))
+    pub(crate) fn get(&self, key: &impl Lookup, now: Instant) -> Option<Arc<Resource>> {
+        let resource = self.index.get(key.digest())?;
+        let idle = self.clock.minds_idling() && resource.is_idle(self.clock.at(now));
+        (!idle && resource.is_of(key)).then_some(resource)
     }
 
-    /// As [`get`](Self::get), for second looks: the policy counts each `get` of a missing key as
-    /// interest in it, and one request is one interest.
-    pub(crate) fn get_again(&self, key: &Key) -> Option<Arc<Resource>> {
-        self.cache
-            .contains_key(&key.digest())
-            .then(|| self.get(key))
-            .flatten()
+    /// Takes note that one of its answers is used, and says how many times one was with this.
+    pub(crate) fn used(&self, resource: &Resource, answer: &Stored, now: Instant) -> u32 {
+        let hits = self.clock.hit(resource.uses(), now);
+        let due = due(hits);
+        if due > 0 {
+            self.hottest.note(resource.digest(), due, answer.octets());
+        }
+        hits
+    }
+
+    /// The keys asked for most, the first one first, with what is there of them.
+    pub(crate) fn top(&self, by: TopBy, most: usize) -> Vec<(Count, Option<Arc<Resource>>)> {
+        let counts = self.hottest.top(by).into_iter();
+        let mut top: Vec<_> = counts
+            .map(|mut count| {
+                let there = self.index.get(count.digest);
+                if let Some(resource) = &there {
+                    count.count += match by {
+                        TopBy::Hits => rest(resource.uses().hits()),
+                        TopBy::Bytes => rest(resource.uses().hits()) * resource.octets(),
+                    };
+                }
+                (count, there)
+            })
+            .collect();
+        top.sort_by_key(|(count, _)| std::cmp::Reverse(count.count));
+        top.truncate(most);
+        top
     }
 
     /// Adds an answer to its key, in place of the older one for the same request fields, and of the
-    /// one that it `renews`; false if there is no room and none could be made.
-    ///
-    /// moka's `insert` sleeps while its queue is full: call this from a fill, not from a request.
+    /// one that it `renews`.
     pub(crate) fn put(
         &self,
         key: &Key,
         stored: Arc<Stored>,
         renews: Option<&Arc<Stored>>,
         stands: impl Fn(&Head) -> bool,
-    ) -> bool {
+    ) -> Put {
         let now = stored.head.received();
         let _turn = self.turn(key.digest());
-        let mut variants = self.get_again(key).map_or_else(Variants::new, |old| {
+        let mut variants = self.get(key, now).map_or_else(Variants::new, |old| {
             let worth = |other: &&Arc<Stored>| {
                 let renewed = renews.is_some_and(|renewed| Arc::ptr_eq(renewed, other));
-                !renewed && other.head.is_of_use(now) && stands(&other.head)
+                !renewed && other.head.useful_until() > now && stands(&other.head)
             };
             old.variants().iter().filter(worth).cloned().collect()
         });
@@ -114,7 +151,7 @@ impl MemoryStore {
             Some(older) => stored.combine(&older, &self.ledger),
             None => stored,
         };
-        if variants.len() >= MAX_VARIANTS {
+        if variants.len() >= self.max_variants {
             variants.remove(0);
         }
         let date = stored.head.date();
@@ -123,111 +160,191 @@ impl MemoryStore {
             .rposition(|other| other.head.date() <= date)
             .map_or(0, |before| before + 1);
         variants.insert(place, stored);
-        let resource = Arc::new(Resource::new(&self.ledger, key, variants));
-        if !self.has_room() {
-            return false;
+        let resource = Arc::new(Resource::new(&self.ledger, &self.clock, key, variants));
+        if !self.has_room(0) {
+            return Put::NoRoom;
         }
-        self.cache.insert(key.digest(), resource);
-        drop_garbage(1);
-        true
+        self.admit(key.digest(), resource)
     }
 
-    /// Whether what is held, fills included, is within the bound, after evictions if need be.
-    ///
-    /// moka lets a burst of writers run ahead of its evictions; a quarter is all they get.
-    pub(crate) fn has_room(&self) -> bool {
-        let fits = || self.ledger.bytes() <= self.max_bytes.saturating_add(self.max_bytes / 4);
-        fits() || {
-            self.settle();
-            fits()
+    fn admit(&self, digest: u128, resource: Arc<Resource>) -> Put {
+        let now = self.clock.now();
+        let mut books = self.books();
+        let older = self.index.get(digest);
+        let gone = books.admit(&resource, older.as_ref(), now);
+        let stays = !gone.iter().any(|(one, _)| Arc::ptr_eq(one, &resource));
+        if stays {
+            self.index.insert(digest, resource);
+        } else if let Some(older) = &older {
+            self.index.remove(digest, older);
         }
+        drop(books);
+        older.iter().for_each(|older| self.note_rest(older));
+        for (one, cause) in &gone {
+            self.leave(
+                one,
+                match cause {
+                    Cause::Expired => &self.evicted.expired,
+                    Cause::Room => &self.evicted.room,
+                },
+            );
+        }
+        match stays {
+            true => Put::Stored,
+            false => Put::NotWorthIt,
+        }
+    }
+
+    /// Whether so many bytes more are within the bound: what is stored never exceeds it; what is on its
+    /// way, or still read after it has left, may take a quarter more together with it.
+    pub(crate) fn has_room(&self, more: u64) -> bool {
+        let most = self.max_bytes.saturating_add(self.max_bytes / 4);
+        self.ledger.bytes().saturating_add(more) <= most
+    }
+
+    /// Makes room for so many bytes `more` on behalf of a fill that holds `own` already: its own answer
+    /// alone may push others out, not all that are on their way together.
+    pub(crate) fn make_room(&self, own: u64, more: u64) -> bool {
+        if self.has_room(more) {
+            return true;
+        }
+        let others = self
+            .ledger
+            .bytes()
+            .saturating_sub(self.books().bytes() + own);
+        if others > self.max_bytes / 8 || own.saturating_add(more) > self.max_bytes {
+            return false;
+        }
+        let most = self.max_bytes.saturating_add(self.max_bytes / 4);
+        let goal = most.saturating_sub(others.saturating_add(own).saturating_add(more));
+        let excess = self.books().bytes().saturating_sub(goal);
+        self.evict(excess, &self.evicted.room);
+        self.has_room(more)
     }
 
     pub(crate) fn remove(&self, key: &Key) {
-        self.cache.invalidate(&key.digest());
-        drop_garbage(1);
+        if let Some(resource) = self.index.get(key.digest()) {
+            self.take_out(&resource);
+        }
+    }
+
+    /// False if it had left already.
+    fn take_out(&self, resource: &Arc<Resource>) -> bool {
+        let was_there = self.books().remove(resource);
+        if was_there {
+            self.leave(resource, &self.evicted.invalidated);
+        }
+        was_there
+    }
+
+    /// One whom the books know no more leaves the index too.
+    fn leave(&self, resource: &Arc<Resource>, counter: &Counter) {
+        self.index.remove(resource.digest(), resource);
+        self.note_rest(resource);
+        counter.count();
+    }
+
+    fn note_rest(&self, resource: &Resource) {
+        let rest = rest(resource.uses().hits());
+        if rest > 0 {
+            self.hottest
+                .note(resource.digest(), rest, resource.octets());
+        }
     }
 
     pub(crate) fn clear(&self) {
-        self.cache.invalidate_all();
-        self.settle();
+        let mut books = self.books();
+        let new = Policy::new(self.max_bytes, self.eviction);
+        let old = std::mem::replace(&mut *books, new);
+        let entries = self.index.clear();
+        drop(books);
+        drop(old);
+        for entry in entries {
+            self.note_rest(&entry);
+            self.evicted.invalidated.count();
+        }
     }
 
-    /// Entries, without the ones that moka has not counted yet.
     pub(crate) fn entries(&self) -> u64 {
-        let ballast = u64::from(self.cache.contains_key(&BALLAST));
-        self.cache.entry_count().saturating_sub(ballast)
+        self.books().len() as u64
     }
 
-    /// Brings moka's books up to date: what is over its bound or removed is gone after that.
-    pub(crate) fn settle(&self) {
-        self.cache.run_pending_tasks();
-        drop_garbage(EPOCHS);
+    /// Removes what is of no use to anybody any more.
+    pub(crate) fn sweep(&self) {
+        let now = self.clock.now();
+        self.in_slices(u64::MAX, &self.evicted.expired, |books, _| {
+            let more = books.expire(now, SLICE);
+            match books.pop_useless(now) {
+                Some(useless) => Coldest::One(useless),
+                None if more => Coldest::NotYet,
+                None => Coldest::Nobody,
+            }
+        });
     }
 
-    /// Removes what is dead, up to so many bytes; returns their sum.
-    pub(crate) fn sweep(&self, bytes: u64, dead: impl Fn(&Resource) -> bool) -> u64 {
-        let mut removed = 0;
-        for (digest, resource) in &self.cache {
-            if removed >= bytes {
-                break;
+    /// Removes what has expired, useful or not, of so many bytes; returns what they weighed.
+    pub(crate) fn drop_expired(&self, bytes: u64) -> u64 {
+        let now = self.clock.now();
+        self.in_slices(bytes, &self.evicted.expired, |books, _| {
+            let more = books.expire(now, SLICE);
+            match books.pop_expired() {
+                Some(expired) => Coldest::One(expired),
+                None if more => Coldest::NotYet,
+                None => Coldest::Nobody,
             }
-            if *digest == BALLAST || !dead(&resource) {
-                continue;
-            }
-            let _turn = self.turn(*digest);
-            // A writer may have put another one in its place meanwhile.
-            let still = self.cache.get(&*digest);
-            if still.is_some_and(|still| Arc::ptr_eq(&still, &resource)) {
-                removed += resource.weight();
-                self.cache.invalidate(&*digest);
-                drop(resource);
-                drop_garbage(1);
+        })
+    }
+
+    /// Removes what the policy values least, of so many bytes; returns what they weighed.
+    pub(crate) fn part_with(&self, bytes: u64) -> u64 {
+        self.evict(bytes, &self.evicted.reclaimed)
+    }
+
+    fn evict(&self, bytes: u64, counter: &Counter) -> u64 {
+        self.in_slices(bytes, counter, |books, looks| books.pop_coldest(looks))
+    }
+
+    /// Removes those that are so; returns what they weighed.
+    pub(crate) fn remove_those(&self, so: impl Fn(&Resource) -> bool) -> u64 {
+        let mut weight = 0;
+        for resource in self.index.find(so).flatten() {
+            if self.take_out(&resource) {
+                weight += resource.weight();
             }
         }
-        self.settle();
-        removed
+        weight
     }
 
-    /// Evicts so many bytes by the policy's own order, or all there are; returns their sum.
-    ///
-    /// moka cannot be resized; an entry that only weighs makes it evict from its cold end.
-    pub(crate) fn squeeze(&self, bytes: u64) -> u64 {
-        let _one = self
-            .reclaiming
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        let capacity = self.max_bytes.div_ceil(self.unit);
-        // Admitted while it weighs nothing; a change of weight passes no admission test.
-        self.set_ballast(0);
-        let wanted = bytes.div_ceil(self.unit);
-        let mut evicted = 0;
-        while evicted < wanted {
-            let weighed = self.cache.weighted_size();
-            let slice = (wanted - evicted).min(SLICE.div_ceil(self.unit));
-            self.set_ballast(capacity.saturating_sub(weighed.saturating_sub(slice)));
-            self.set_ballast(0);
-            let gone = weighed.saturating_sub(self.cache.weighted_size());
-            if gone == 0 {
-                break;
+    /// Parts with one after the other, of so many bytes in all, and lets others at the books now and
+    /// then; returns the bytes that they weighed.
+    fn in_slices(
+        &self,
+        bytes: u64,
+        counter: &Counter,
+        next: impl Fn(&mut Policy<Resource>, usize) -> Coldest<Resource>,
+    ) -> u64 {
+        let mut weight = 0;
+        let mut gone = Vec::with_capacity(SLICE);
+        let mut over = false;
+        while !over && weight < bytes {
+            let mut books = self.books();
+            for _ in 0..SLICE {
+                match next(&mut books, SLICE) {
+                    Coldest::One(entry) => {
+                        weight += entry.weight();
+                        gone.push(entry);
+                    }
+                    Coldest::NotYet => break,
+                    Coldest::Nobody => over = true,
+                }
+                if over || weight >= bytes {
+                    break;
+                }
             }
-            evicted += gone;
+            drop(books);
+            gone.drain(..).for_each(|entry| self.leave(&entry, counter));
         }
-        self.cache.invalidate(&BALLAST);
-        self.settle();
-        evicted.saturating_mul(self.unit)
-    }
-
-    /// Waits, some 20 milliseconds at most, until the ledger is down to `goal`: a thread that was put
-    /// to sleep in mid-read holds up the garbage of all.
-    pub(crate) fn wait_for_garbage(&self, goal: u64) {
-        for _ in 0..200 {
-            if self.ledger.bytes() <= goal {
-                break;
-            }
-            std::thread::sleep(Duration::from_micros(100));
-            drop_garbage(EPOCHS);
-        }
+        weight
     }
 
     fn turn(&self, digest: u128) -> MutexGuard<'_, ()> {
@@ -235,56 +352,7 @@ impl MemoryStore {
         turn.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn set_ballast(&self, units: u64) {
-        let ballast = Resource::ballast(units.saturating_mul(self.unit));
-        self.cache.insert(BALLAST, Arc::new(ballast));
-        self.cache.run_pending_tasks();
-        drop_garbage(1);
-    }
-}
-
-/// An epoch's garbage is dropped two epochs later; a flush begins a new one if no thread holds it up.
-const EPOCHS: usize = 3;
-
-/// Drops values that moka has parted with on this thread.
-fn drop_garbage(epochs: usize) {
-    for _ in 0..epochs {
-        crossbeam_epoch::pin().flush();
-    }
-}
-
-fn weight(bytes: u64, unit: u64) -> u32 {
-    u32::try_from(bytes.div_ceil(unit)).unwrap_or(u32::MAX)
-}
-
-/// Our digests are uniform already.
-#[derive(Debug, Clone, Copy, Default)]
-struct Identity;
-
-#[derive(Debug, Default)]
-struct LowHalf(u64);
-
-impl BuildHasher for Identity {
-    type Hasher = LowHalf;
-
-    fn build_hasher(&self) -> LowHalf {
-        LowHalf::default()
-    }
-}
-
-impl Hasher for LowHalf {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-
-    fn write(&mut self, bytes: &[u8]) {
-        // Never called for a u128, but a hasher must take anything.
-        bytes
-            .iter()
-            .for_each(|byte| self.0 = self.0.rotate_left(8) ^ u64::from(*byte));
-    }
-
-    fn write_u128(&mut self, digest: u128) {
-        self.0 = digest as u64;
+    fn books(&self) -> MutexGuard<'_, Policy<Resource>> {
+        self.books.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -2,7 +2,7 @@
 
 use super::ARC;
 use super::head::{Head, header_map_bytes};
-use super::ledger::{Charge, Ledger};
+use super::ledger::{Charge, Ledger, held_bytes};
 use crate::rfc9111::parts::Parts;
 use crate::rfc9111::strong::strong_validator;
 use bytes::Bytes;
@@ -17,13 +17,14 @@ pub(crate) struct Stored {
     trailers: Option<Box<HeaderMap>>,
     /// In place, a copy of what the fill's readers share: a hit follows one pointer less.
     pub(crate) head: Head,
-    pub(super) charge: Charge,
+    charge: Charge,
 }
 
 /// The body, as far as it is there.
 #[derive(Debug, Clone)]
 pub(crate) enum Content {
-    /// In one piece of its own, not in slices of the connection's buffers.
+    /// In one piece of its own, not in slices of the connection's buffers, and
+    /// [held](Ledger::hold): it is counted by itself, for as long as somebody reads it.
     Whole(Bytes),
     /// What 206 answers have brought so far (RFC 9111 section 3.3).
     Parts(Box<Parts>),
@@ -31,16 +32,17 @@ pub(crate) enum Content {
 
 impl Content {
     /// Parts that are all of it are the whole.
-    pub(crate) fn of(parts: Parts) -> Self {
+    pub(crate) fn of(parts: Parts, ledger: &Arc<Ledger>) -> Self {
         match parts.whole() {
-            Some(body) => Self::Whole(body),
+            Some(body) => Self::Whole(ledger.hold(body.into())),
             None => Self::Parts(Box::new(parts)),
         }
     }
 
+    /// Bytes to be charged with its answer.
     fn bytes(&self) -> u64 {
         match self {
-            Self::Whole(body) => body.len() as u64,
+            Self::Whole(_) => 0,
             Self::Parts(parts) => size_of::<Parts>() as u64 + parts.bytes(),
         }
     }
@@ -67,6 +69,19 @@ impl Stored {
             trailers,
             charge,
         }
+    }
+
+    /// Of the body, as far as it is there.
+    pub(super) fn octets(&self) -> u64 {
+        match &self.content {
+            Content::Whole(body) => body.len() as u64,
+            Content::Parts(parts) => parts.bytes(),
+        }
+    }
+
+    /// Bytes that are free when it goes, if nobody reads it any more.
+    pub(super) fn weight(&self) -> u64 {
+        self.charge.bytes() + self.whole().map_or(0, held_bytes)
     }
 
     pub(crate) fn trailers(&self) -> Option<HeaderMap> {
@@ -108,7 +123,7 @@ impl Stored {
                     // What does not fit is left out: the newer answer is the one to keep.
                     return self;
                 }
-                Content::of(all)
+                Content::of(all, ledger)
             }
         };
         let head = self.head.clone().over(&older.head);

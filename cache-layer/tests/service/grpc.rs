@@ -112,3 +112,29 @@ async fn a_grpc_answer_that_is_refreshed_lives_as_long_as_the_first() {
     assert_eq!((hit.text(), hit.field("age")), ("1", Some("0")));
     assert_eq!(got.lock().unwrap()[1].0.method, "POST");
 }
+
+#[tokio::test(start_paused = true)]
+async fn answers_of_a_method_do_not_end_together() {
+    let layer = layer()
+        .grpc_method(METHOD, Duration::from_secs(100))
+        .ttl_jitter(0.5);
+    let (cache, _) = cache(&layer, |_, _| grpc_answer(&[], "x".to_owned(), "0"));
+    const MESSAGES: &str =
+        "as many messages as there are octets in this text, each a bit shorter than the last";
+    let message = |n| &MESSAGES[n..];
+    for n in 0..80 {
+        see(&cache, grpc(METHOD, &[], message(n))).await;
+    }
+    let mut fresh = Vec::new();
+    for wait in [49, 26, 25] {
+        advance(Duration::from_secs(wait)).await;
+        let mut count = 0;
+        for n in 0..80 {
+            let asked = grpc(METHOD, &[("cache-control", "only-if-cached")], message(n));
+            count += usize::from(see(&cache, asked).await.status == 200);
+        }
+        fresh.push(count);
+    }
+    assert_eq!((fresh[0], fresh[2]), (80, 0));
+    assert!((20..60).contains(&fresh[1]), "{fresh:?}");
+}

@@ -1,16 +1,24 @@
 //! The layer from outside: a scripted origin below, a client above, a clock that stands still.
 
+mod bounds;
 mod cache_status;
 mod content;
 mod contract;
 mod control;
+mod credentials;
+mod entering;
 mod errors;
 mod fills;
 mod groups;
 mod grpc;
 mod heads;
+mod hot;
+mod keys;
+mod lifetimes;
 mod mixing;
+mod negative;
 mod oracle;
+mod overrides;
 mod parts;
 mod passing;
 mod post;
@@ -24,5 +32,6 @@ mod stale;
 mod storing;
 mod stress;
 mod support;
+mod unkeyable;
 mod unshared;
 mod validation;

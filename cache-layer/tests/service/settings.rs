@@ -48,7 +48,12 @@ async fn the_longest_settings_work() {
         .ttl_jitter(1.0)
         .collapse_wait(Duration::MAX)
         .fill_timeout(Duration::MAX)
-        .max_entry_bytes(u64::MAX);
+        .min_ttl(Duration::MAX)
+        .max_ttl(Duration::MAX)
+        .negative_ttl([404], Duration::MAX)
+        .max_entry_bytes(u64::MAX)
+        .max_header_bytes(u64::MAX)
+        .max_vary_names(usize::MAX);
     let cache = layer.layer(origin.clone());
     ask(&cache, get("http://a/x")).await;
     assert_eq!(ask(&cache, get("http://a/x")).await.cache(), "hit");
@@ -105,6 +110,43 @@ fn settings_that_cannot_work_say_so() {
     let relative = std::panic::catch_unwind(|| drop(layer().grpc_method("a.B/C", minute)));
     assert!(relative.is_err());
     assert!(message(|| drop(layer().grpc_method("/a.B/C", Duration::ZERO))).contains("is 0 s"));
+    assert_eq!(
+        message(|| drop(layer().max_header_bytes(0))),
+        "max_header_bytes is 0, but must be at least 1"
+    );
+    assert_eq!(
+        message(|| drop(layer().max_ttl(Duration::ZERO))),
+        "max_ttl is 0 s, but must be longer"
+    );
+    let bounds = "min_ttl is 61s, but must be at most max_ttl, which is 60s";
+    let (most, least) = (Duration::from_secs(60), Duration::from_secs(61));
+    for f in [
+        (|most, least| drop(layer().max_ttl(most).min_ttl(least))) as fn(_, _),
+        |most, least| drop(layer().min_ttl(least).max_ttl(most)),
+        |most, least| drop(layer().max_ttl(most).namespaced("n").min_ttl(least)),
+    ] {
+        let refused = std::panic::catch_unwind(|| f(most, least)).expect_err("must be refused");
+        assert_eq!(refused.downcast_ref::<String>().unwrap(), bounds);
+        f(least, least);
+    }
+    let negative = "the ttl of negative_ttl is 0 s, but must be longer";
+    assert_eq!(
+        message(|| drop(layer().negative_ttl([404], Duration::ZERO))),
+        negative
+    );
+    for status in [
+        0, 200, 304, 399, 400, 401, 402, 407, 408, 412, 413, 416, 421, 425, 428, 429, 431, 505,
+        511, 600,
+    ] {
+        let refused = std::panic::catch_unwind(|| {
+            drop(layer().negative_ttl([404, status], Duration::from_secs(1)));
+        });
+        let refused = refused.expect_err("must be refused");
+        let said = refused.downcast_ref::<String>().unwrap();
+        assert!(said.starts_with(&format!(
+            "negative_ttl is for status {status}, but must be for"
+        )));
+    }
     let late = || {
         let layer = layer();
         let _handle = layer.handle();

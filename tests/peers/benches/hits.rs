@@ -20,7 +20,8 @@ use std::fmt::Debug;
 use std::hint::black_box;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
-use support::{Case, Origin, Prebuilt, compare, fill, request, uris};
+use support::compare::{Case, compare};
+use support::{Origin, Prebuilt, fill, request, uris};
 use tower::{Layer, Service, ServiceExt};
 use tower_http_cache::prelude::{CacheLayer as TowerHttpCacheLayer, InMemoryBackend};
 

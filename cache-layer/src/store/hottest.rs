@@ -1,0 +1,147 @@
+//! Which keys are asked for most, in fixed memory: Space-Saving (Metwally, Agrawal and El Abbadi
+//! 2005).
+//!
+//! Hits are counted in the entries and come here by the dozen, so that a hit takes no lock; when an
+//! entry leaves, so does the rest of its count.
+
+use std::sync::{Mutex, PoisonError};
+
+/// Keys that are kept apart; at most one in so many requests is missing from a key's count.
+const KEYS: usize = 256;
+
+/// Two counts for each of some keys.
+#[derive(Default)]
+pub(super) struct Hottest {
+    hits: Mutex<Summary>,
+    bytes: Mutex<Summary>,
+}
+
+/// By what keys are compared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum TopBy {
+    /// Requests answered from the store.
+    Hits,
+    /// Octets of the bodies of the answers to them, as if each were sent in full.
+    Bytes,
+}
+
+/// What is known of a key's count.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Count {
+    pub(crate) digest: u128,
+    pub(crate) count: u64,
+    /// By so much it may be too high.
+    pub(crate) over: u64,
+}
+
+impl Hottest {
+    /// Takes note of hits on a key, with answers of so many octets.
+    pub(super) fn note(&self, digest: u128, hits: u64, octets: u64) {
+        add(&self.hits, digest, hits);
+        add(&self.bytes, digest, hits.saturating_mul(octets));
+    }
+
+    /// All keys that are kept apart, with their counts.
+    pub(super) fn top(&self, by: TopBy) -> Vec<Count> {
+        let summary = match by {
+            TopBy::Hits => &self.hits,
+            TopBy::Bytes => &self.bytes,
+        };
+        let summary = summary.lock().unwrap_or_else(PoisonError::into_inner);
+        summary.0.clone()
+    }
+}
+
+fn add(summary: &Mutex<Summary>, digest: u128, count: u64) {
+    let mut summary = summary.lock().unwrap_or_else(PoisonError::into_inner);
+    summary.add(digest, count);
+}
+
+#[derive(Default)]
+struct Summary(Vec<Count>);
+
+impl Summary {
+    fn add(&mut self, digest: u128, count: u64) {
+        if count == 0 {
+            return;
+        }
+        let known = self.0.iter_mut().find(|known| known.digest == digest);
+        if let Some(known) = known {
+            known.count = known.count.saturating_add(count);
+            return;
+        }
+        let over = match self.0.iter().enumerate().min_by_key(|(_, one)| one.count) {
+            Some((least, one)) if self.0.len() == KEYS => {
+                let over = one.count;
+                self.0.swap_remove(least);
+                over
+            }
+            _ => 0,
+        };
+        self.0.push(Count {
+            digest,
+            count: over.saturating_add(count),
+            over,
+        });
+    }
+}
+
+/// How many hits come here with the `hits`th hit on an entry: with the first 64 whenever their number has
+/// doubled, then every 64.
+pub(super) fn due(hits: u32) -> u64 {
+    match hits {
+        0..=64 if hits.is_power_of_two() => u64::from(hits - hits / 2),
+        65.. if hits.is_multiple_of(64) => 64,
+        _ => 0,
+    }
+}
+
+/// How many of an entry's hits have not come here yet.
+pub(super) fn rest(hits: u32) -> u64 {
+    let noted = match hits {
+        0 => 0,
+        1..64 => 1 << hits.ilog2(),
+        _ => hits / 64 * 64,
+    };
+    u64::from(hits - noted)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_hits_come_sooner_or_later() {
+        let mut noted = 0;
+        for hits in 0..1000 {
+            noted += due(hits);
+            assert_eq!(noted + rest(hits), u64::from(hits), "{hits}");
+        }
+    }
+
+    #[test]
+    fn the_frequent_are_found_among_any_number_of_others() {
+        let hottest = Hottest::default();
+        for round in 0..100_000u64 {
+            hottest.note(u128::from(round) + 1000, 1, 1);
+            hottest.note(u128::from(round % 10), 1, 100 * (round % 10));
+        }
+        let top = |by, most| {
+            let mut top = hottest.top(by);
+            assert_eq!(top.len(), KEYS);
+            top.sort_by_key(|count| std::cmp::Reverse(count.count));
+            top.truncate(most);
+            top
+        };
+        let hits = top(TopBy::Hits, 10);
+        let mut found: Vec<u128> = hits.iter().map(|count| count.digest).collect();
+        found.sort_unstable();
+        assert!(found.into_iter().eq(0..10));
+        for Count { count, over, .. } in hits {
+            assert!(count >= 10_000 && count - over <= 10_000);
+        }
+        let bytes = top(TopBy::Bytes, 2);
+        assert_eq!([bytes[0].digest, bytes[1].digest], [9, 8]);
+    }
+}

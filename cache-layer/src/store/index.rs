@@ -1,0 +1,118 @@
+//! Entries by digest: readers of different keys do not wait for one another, nor for a writer's
+//! choice of whom to part with.
+
+use super::resource::Resource;
+use std::collections::HashMap;
+use std::hash::{BuildHasher, Hasher};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+const SHARDS: usize = 64;
+
+type Map = HashMap<u128, Arc<Resource>, Identity>;
+
+pub(super) struct Index {
+    shards: Box<[Shard]>,
+}
+
+/// On cache lines of its own: taking one lock does not slow down those who take the next.
+#[derive(Default)]
+#[repr(align(128))]
+struct Shard(RwLock<Map>);
+
+impl Index {
+    pub(super) fn new() -> Self {
+        Self {
+            shards: (0..SHARDS).map(|_| Shard::default()).collect(),
+        }
+    }
+
+    pub(super) fn get(&self, digest: u128) -> Option<Arc<Resource>> {
+        read(self.shard(digest)).get(&digest).cloned()
+    }
+
+    pub(super) fn insert(&self, digest: u128, resource: Arc<Resource>) {
+        // The older one is dropped when nobody waits for the lock any more.
+        let _older = write(self.shard(digest)).insert(digest, resource);
+    }
+
+    /// Takes out what is there, if it is this.
+    pub(super) fn remove(&self, digest: u128, resource: &Arc<Resource>) {
+        let mut shard = write(self.shard(digest));
+        if shard
+            .get(&digest)
+            .is_some_and(|there| Arc::ptr_eq(there, resource))
+        {
+            shard.remove(&digest);
+            // A map that was large once is not kept large by what is left.
+            if shard.len() < shard.capacity() / 8 {
+                shard.shrink_to_fit();
+            }
+        }
+    }
+
+    /// Takes out all.
+    pub(super) fn clear(&self) -> Vec<Arc<Resource>> {
+        let maps = self
+            .shards
+            .iter()
+            .map(|shard| std::mem::take(&mut *write(shard)));
+        maps.flat_map(HashMap::into_values).collect()
+    }
+
+    /// Those of one shard after the other that are so; for each shard its lock is held once, shortly.
+    pub(super) fn find(
+        &self,
+        is: impl Fn(&Resource) -> bool,
+    ) -> impl Iterator<Item = Vec<Arc<Resource>>> {
+        self.shards.iter().map(move |shard| {
+            let shard = read(shard);
+            shard.values().filter(|one| is(one)).cloned().collect()
+        })
+    }
+
+    /// The high bits; the map uses the low ones.
+    fn shard(&self, digest: u128) -> &Shard {
+        &self.shards[(digest >> 122) as usize % SHARDS]
+    }
+}
+
+fn read(shard: &Shard) -> RwLockReadGuard<'_, Map> {
+    // Poisoned only by a panic between two consistent states.
+    shard.0.read().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn write(shard: &Shard) -> RwLockWriteGuard<'_, Map> {
+    shard.0.write().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Our digests are uniform already.
+#[derive(Debug, Clone, Copy, Default)]
+struct Identity;
+
+#[derive(Debug, Default)]
+struct LowHalf(u64);
+
+impl BuildHasher for Identity {
+    type Hasher = LowHalf;
+
+    fn build_hasher(&self) -> LowHalf {
+        LowHalf::default()
+    }
+}
+
+impl Hasher for LowHalf {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        // Never called for a u128, but a hasher must take anything.
+        bytes
+            .iter()
+            .for_each(|byte| self.0 = self.0.rotate_left(8) ^ u64::from(*byte));
+    }
+
+    fn write_u128(&mut self, digest: u128) {
+        self.0 = digest as u64;
+    }
+}
