@@ -3,10 +3,10 @@
 #
 #   cache-layer/fuzz/run.sh [LIBFUZZER OPTION...]      default: -max_total_time=30
 #
-# Needs cargo-fuzz and a C++ compiler. SANITIZER=address needs a nightly toolchain too; without it
-# there is none, as the crate has no unsafe code. New inputs that reach new code go to corpus/, which
-# is nobody's but the machine's own. A finding is printed, and kept in artifacts/: once it is mended,
-# it becomes a seed. The closing line counts targets as libtest counts tests.
+# Needs cargo-fuzz and a C++ compiler. SANITIZER=address looks at memory too, and needs a nightly
+# toolchain; the crate itself has no unsafe code. Inputs that reach new code are kept in corpus/,
+# which is not checked in, for the next run. A finding is printed, and kept in artifacts/: once it is
+# mended, it becomes a seed. The closing line counts targets as libtest counts tests.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 options=("${@:--max_total_time=30}")
