@@ -73,6 +73,10 @@ install_miri() {
   }
 }
 
+install_fuzz() {
+  cargo fuzz --version || cargo install --locked cargo-fuzz
+}
+
 # A real documentation tree for the gateway to serve: some 3,900 files of CMake's manual. Unpacked
 # rather than installed, because container images tell dpkg to leave /usr/share/doc out.
 unpack_documentation() {
@@ -107,6 +111,14 @@ if ! $quick; then
     -p cache-layer -p ratelimit-layer -p memguard-layer -- -D warnings
   # A workspace of its own; it measures, so here it has but to build.
   step peers cargo clippy --manifest-path tests/peers/Cargo.toml --all-targets --locked -- -D warnings
+  # Another one; without a sanitizer no nightly compiler is needed.
+  if install_fuzz >/dev/null 2>&1; then
+    step fuzz-clippy env RUSTFLAGS="--cfg fuzzing" \
+      cargo clippy --manifest-path cache-layer/fuzz/Cargo.toml --all-targets --locked -- -D warnings
+    step fuzz cache-layer/fuzz/run.sh -max_total_time=30
+  else
+    left_out fuzz "no cargo-fuzz here, and none could be installed"
+  fi
   # The loom models are ordinary tests and have run; Miri needs a nightly compiler.
   if install_miri >/dev/null 2>&1; then
     step miri cargo +nightly miri test -p memguard-layer --lib heap::

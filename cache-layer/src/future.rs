@@ -3,7 +3,8 @@
 use crate::body::ResponseBody;
 use crate::cache_status::{Details, Outcome};
 use crate::head::HeadSent;
-use crate::shared::{Shared, Write};
+use crate::shared::Shared;
+use crate::write::Write;
 use http::Response;
 use pin_project::pin_project;
 use std::fmt;

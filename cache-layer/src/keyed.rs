@@ -6,7 +6,7 @@ use crate::fill::Lifetimes;
 use crate::key::Key;
 use crate::look::Look;
 use crate::miss::Miss;
-use crate::refresh::refresh;
+use crate::refresh::{is_renewable, refresh};
 use crate::rfc9111::reuse::Forward;
 use crate::service::{Cache, unsatisfied};
 use crate::shared::Shared;
@@ -73,8 +73,10 @@ impl<S> Keyed<S> {
         if let Some(search) = &mut look.search {
             search.exact = with_content(&search.exact);
         }
-        match look.up(&shared, &parts.headers) {
-            Ok(found) => {
+        let request = Request::from_parts(parts, ());
+        let why = match look.up(&shared, request.headers()) {
+            Ok(found) if !found.is_stale() || is_renewable(&shared, &found, &request) => {
+                let (parts, ()) = request.into_parts();
                 shared.counters.hits.count();
                 if found.is_stale() {
                     shared.counters.stale.count();
@@ -83,29 +85,30 @@ impl<S> Keyed<S> {
                     let stored = found.stored();
                     refresh(&shared, &service, &parts, content, &look, stored, lifetimes);
                 }
-                Ok(look.answer(&shared, &found, &parts.headers))
+                return Ok(look.answer(&shared, &found, &parts.headers));
             }
-            Err(_) if look.wants.only_if_cached => {
-                shared.counters.unsatisfied.count();
-                Ok(unsatisfied())
-            }
-            Err(why) if look.wants.no_store => {
-                shared.counters.misses.count();
-                let body = RequestBody::bytes(content);
-                forward(&shared, service, parts, body, why).await
-            }
-            Err(forward) => {
-                let miss = Miss {
-                    shared,
-                    service,
-                    look,
-                    forward,
-                    content,
-                    lifetimes,
-                };
-                miss.answer(parts).await
-            }
+            Ok(_) => Forward::Stale,
+            Err(why) => why,
+        };
+        let (parts, ()) = request.into_parts();
+        if look.wants.only_if_cached {
+            shared.counters.unsatisfied.count();
+            return Ok(unsatisfied());
         }
+        if look.wants.no_store {
+            shared.counters.misses.count();
+            let body = RequestBody::bytes(content);
+            return forward(&shared, service, parts, body, why).await;
+        }
+        let miss = Miss {
+            shared,
+            service,
+            look,
+            forward: why,
+            content,
+            lifetimes,
+        };
+        miss.answer(parts).await
     }
 }
 

@@ -31,7 +31,8 @@
 //! [`heuristic`](CacheLayer::heuristic), [`default_ttl`](CacheLayer::default_ttl) or the handler's own
 //! [`CachePolicy`] says it. They answer later GET and HEAD requests for the same URI whose `Vary`
 //! fields say the same, or that prefer for certain what is there. Up to 32 variants of one URI are
-//! kept. [`targeted`](CacheLayer::targeted) names fields that speak to this cache in place of
+//! kept. Errors live by their own word, or by [`negative_ttl`](CacheLayer::negative_ttl); a 5xx never takes
+//! the place of what may still be used. [`targeted`](CacheLayer::targeted) names fields that speak to this cache in place of
 //! `Cache-Control` (RFC 9213).
 //!
 //! Answers with an `ETag` or a `Last-Modified` that are not fresh, or say `no-cache`, are kept to be
@@ -45,6 +46,13 @@
 //! | [`query`](CacheLayer::query) | QUERY, with its content in the key (RFC 10008) |
 //! | [`grpc_method`](CacheLayer::grpc_method) | unary gRPC methods, with their message in the key |
 //! | [`no_vary_search`](CacheLayer::no_vary_search) | one entry for all queries that an answer calls alike |
+//!
+//! # How long
+//!
+//! For as long as the origin says, within [`min_ttl`](CacheLayer::min_ttl) and
+//! [`max_ttl`](CacheLayer::max_ttl), if those are set. Lifetimes that are not the origin's own word are
+//! shortened at random by up to [`ttl_jitter`](CacheLayer::ttl_jitter), a tenth by default, so that what was
+//! stored together does not expire together.
 //!
 //! # Parts
 //!
@@ -68,21 +76,29 @@
 //! # What never is
 //!
 //! - `no-store` and `private` answers, answers with `Set-Cookie` (unless
-//!   [`set_cookie`](CacheLayer::set_cookie) says otherwise), statuses 304, 416, 428, 429, 431 and 511, a
-//!   206 of several parts, `Vary` on `*`, `Cookie`, `Authorization` or `User-Agent`, or on more than eight
-//!   fields, more than 128 `Cache-Groups`;
-//! - answers to requests with `Authorization`, unless they say `public`, `s-maxage` or
-//!   `must-revalidate` (RFC 9111 section 3.5), or with `Cookie`, unless they say `public` or
+//!   [`set_cookie`](CacheLayer::set_cookie) says otherwise), statuses 304, 416, 428, 429, 431, 511 and what
+//!   is none (600 and above), a 206 of several parts, more than 128 `Cache-Groups`;
+//! - `Vary` on `*`, on `Cookie`, `Authorization`, `User-Agent` or a field that counts as credentials (unless
+//!   [`vary_on`](CacheLayer::vary_on) says otherwise), or on more than
+//!   [`max_vary_names`](CacheLayer::max_vary_names);
+//! - answers to requests with `Authorization` or one of
+//!   [`credential_headers`](CacheLayer::credential_headers), such as `X-Api-Key`, unless they say `public`,
+//!   `s-maxage` or `must-revalidate` (RFC 9111 section 3.5), or with `Cookie`, unless they say `public` or
 //!   `s-maxage` (or [`cookies`](CacheLayer::cookies) says otherwise). The same words decide whether a
-//!   stored answer serves a request with credentials;
+//!   stored answer serves a request with credentials. By [`credentials`](CacheLayer::credentials) they pass
+//!   the cache by;
 //! - fields that `private="..."` or `no-cache="..."` names;
 //! - bodies over [`max_entry_bytes`](CacheLayer::max_entry_bytes), broken ones, ones that differ from
-//!   their `Content-Length`, header sections over 32 KiB, gRPC answers of a status other than OK.
+//!   their `Content-Length`, ones of HTTP/1.0 without a length, whose end may be a break; fields over
+//!   [`max_header_bytes`](CacheLayer::max_header_bytes), gRPC answers of a status other than OK.
 //!
 //! # What passes untouched
 //!
-//! Other methods; GET with content, `Upgrade`, `If-Match` or `If-Unmodified-Since`; targets over
-//! 8 KiB; requests with no, two, unusable or contradicting hosts.
+//! Other methods; GET with content, `Upgrade`, `If-Match` or `If-Unmodified-Since`, or a field that
+//! asks for another method (`X-HTTP-Method-Override` and its kin); targets over 8 KiB and hosts over 255
+//! octets, unless [`overlong`](CacheLayer::overlong) says otherwise; requests without a host. Those with
+//! two hosts, an invalid one or one that contradicts the target are refused with 400, unless
+//! [`bad_host`](CacheLayer::bad_host) says otherwise.
 //!
 //! # What makes it go
 //!
@@ -93,10 +109,22 @@
 //!
 //! # Keys
 //!
-//! A key is scheme, host, path and query, exact but for the host's case, default port and trailing
-//! dot, and the fields by which a service may be told of another host or path (`X-Forwarded-Host`,
-//! `X-Original-URL`, `Forwarded`'s host and proto, and their kin): a forged one reaches only its
-//! forger. Keys are hashed with a secret, and compared in full on every hit.
+//! Whatever could change an answer is part of its key, or does not reach the service: the service sees
+//! what the key says.
+//!
+//! | part | by default | by choice |
+//! | --- | --- | --- |
+//! | fields that override the target, as `X-Forwarded-Host`, `X-Original-URL` | as they are: a forged one reaches only its forger | taken out, refused, or ignored: [`overrides`](CacheLayer::overrides), [`override_fields`](CacheLayer::override_fields), [`trusted_peers`](CacheLayer::trusted_peers) |
+//! | scheme, host | in its normal form, which the service sees | as it is spelled: [`spelling`](CacheLayer::spelling) |
+//! | path | as it is spelled | in its normal form, which the service sees: [`spelling`](CacheLayer::spelling) |
+//! | query | as it is | sorted, some parameters only: [`query_policy`](CacheLayer::query_policy) |
+//! | other fields of the request | by `Vary` | [`key_headers`](CacheLayer::key_headers) |
+//! | tenant or user | all share | [`key_by`](CacheLayer::key_by) |
+//! | content | of QUERY and gRPC | [`query`](CacheLayer::query), [`grpc_method`](CacheLayer::grpc_method) |
+//! | namespace | none | [`namespace`](CacheLayer::namespace) |
+//!
+//! Keys are hashed with a secret, and compared in full on every hit. A purge and a write reach all keys of
+//! their target.
 //!
 //! # One request, many readers
 //!
@@ -155,6 +183,9 @@ mod cache_status;
 mod error;
 mod fill;
 mod future;
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub mod fuzzing;
 mod handle;
 mod head;
 mod key;
@@ -177,12 +208,14 @@ mod shared;
 mod stats;
 mod store;
 mod warm;
+mod write;
 
 pub use body::{RequestBody, ResponseBody};
 pub use cache_status::CacheStatus;
 pub use error::ConfigError;
 pub use future::ResponseFuture;
 pub use handle::CacheHandle;
+pub use key::{Overrides, QueryPolicy, Spelling, Unkeyable};
 pub use layer::CacheLayer;
 pub use policy::CachePolicy;
 pub use rfc9111::storable::{Cookies, Credentials, SetCookie};

@@ -11,7 +11,8 @@ use crate::rfc9111::storable::Asked;
 use crate::rfc9111::vary::Selection;
 use crate::search;
 use crate::service::{Cache, unsatisfied};
-use crate::shared::{Shared, Write};
+use crate::shared::Shared;
+use crate::write::Write;
 use bytes::Bytes;
 use http::{Request, Response, StatusCode, header, request};
 use http_body::Body;
@@ -78,8 +79,8 @@ impl<S> Post<S> {
         }
         // Numbered after the write it made itself.
         let search = shared.settings.no_vary_search.then(|| {
-            let exact = write.key.clone();
-            Box::new(search::Asked { exact, by: None })
+            let asked = shared.asked(write.key.clone());
+            Box::new(search::Asked { by: None, ..asked })
         });
         let newcomer = shared.newcomer(Selection::default(), search);
         let (lead, seat) = shared.pool.fills.alone(&write.key, newcomer);
@@ -87,7 +88,11 @@ impl<S> Post<S> {
         let task = {
             let shared = Arc::clone(&shared);
             async move {
-                let facts = Facts::read(&fields, &shared.settings.credential_headers);
+                let facts = Facts::read(
+                    &fields,
+                    &shared.settings.credential_headers,
+                    &shared.settings.keys.override_fields,
+                );
                 let arrival = Arrival {
                     shared: &shared,
                     lead: &lead,
@@ -130,6 +135,7 @@ fn represents_target<R>(shared: &Shared, write: &Write, response: &Response<R>) 
     let named = |target| resolve(target, response.headers().get(header::CONTENT_LOCATION)?);
     let uri = write.target.as_ref().and_then(named);
     let key = uri.and_then(|uri| shared.uri_key(&uri).ok());
-    response.status() == StatusCode::OK
+    write.may_store
+        && response.status() == StatusCode::OK
         && key.is_some_and(|key| key.uri_digest() == write.key.uri_digest())
 }

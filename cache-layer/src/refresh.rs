@@ -3,8 +3,7 @@
 use crate::body::RequestBody;
 use crate::fill::{Ask, Job, Joined, Lifetimes};
 use crate::key;
-use crate::look::Look;
-use crate::request::is_target_override;
+use crate::look::{Found, Look};
 use crate::rfc9111::directives::RequestDirectives;
 use crate::rfc9111::storable::Asked;
 use crate::rfc9111::validation::has_validator;
@@ -12,7 +11,7 @@ use crate::shared::Shared;
 use crate::store::{Content, Stored};
 use crate::warm::Fetch;
 use bytes::Bytes;
-use http::{Method, Request, Response, header, request};
+use http::{Extensions, HeaderMap, Method, Request, Response, header, request};
 use http_body::Body;
 use std::sync::Arc;
 use tokio::sync::oneshot;
@@ -68,39 +67,69 @@ pub(crate) fn refresh<S, B, R>(
     tokio::spawn(job.run(nobody));
 }
 
-/// The request that any client could have sent: the target, and the fields that the answer depends on.
-/// No credentials, nothing of the one who happened to come by: none, where the answer depends on those.
+/// Whether a request that any client could have sent can fetch it anew: else it is not used stale.
+#[cold]
+pub(crate) fn is_renewable<B>(shared: &Shared, found: &Found, client: &Request<B>) -> bool {
+    let (headers, extensions) = (client.headers(), client.extensions());
+    for_all(shared, client.method(), headers, extensions, found.stored()).is_some()
+}
+
 fn request_for_all(
     shared: &Shared,
     client: &request::Parts,
     stored: &Stored,
 ) -> Option<request::Parts> {
     let (mut parts, ()) = Request::new(()).into_parts();
+    let (method, headers, extensions) = (&client.method, &client.headers, &client.extensions);
+    (parts.headers, parts.extensions) = for_all(shared, method, headers, extensions, stored)?;
     // Also where the content is empty: it is part of the key.
-    let has_content = client.method != Method::GET && client.method != Method::HEAD;
-    if has_content {
-        parts.method = client.method.clone();
+    if has_content(method) {
+        parts.method = method.clone();
     }
     parts.uri = client.uri.clone();
     parts.version = client.version;
+    Some(parts)
+}
+
+fn has_content(method: &Method) -> bool {
+    *method != Method::GET && *method != Method::HEAD
+}
+
+/// What any client could have said that asks for the same: what the key is made of, and what the answer
+/// depends on. No credentials, nothing of the one who happened to come by: none, where the key is made
+/// of those.
+fn for_all(
+    shared: &Shared,
+    method: &Method,
+    client: &HeaderMap,
+    extensions: &Extensions,
+    stored: &Stored,
+) -> Option<(HeaderMap, Extensions)> {
+    let keys = &shared.settings.keys;
     let selection = stored.head.selection();
     let selecting = |name| selection.names().any(|nominated| nominated == name);
-    for (name, value) in &client.headers {
-        // Override fields are part of the key: whoever comes by here has the same.
-        let shared_by_all = name == header::HOST
-            || is_target_override(name.as_str())
+    let of_content = |name| key::says_of_content(name) || name == header::TE;
+    let mut fields = HeaderMap::new();
+    for (name, value) in client {
+        let by_all = name == header::HOST
+            || keys.fields.contains(name)
             || selecting(name)
-            || (has_content && (key::says_of_content(name) || name == header::TE));
-        if shared_by_all && shared.settings.is_credential(name) {
-            return None;
-        }
-        if shared_by_all {
-            parts.headers.append(name.clone(), value.clone());
+            || (has_content(method) && of_content(name));
+        let value = if by_all {
+            Some(value.clone())
+        } else {
+            keys.override_fields.for_all(name, value)
+        };
+        if let Some(value) = value {
+            if shared.settings.is_credential(name) {
+                return None;
+            }
+            fields.append(name.clone(), value);
         }
     }
-    shared
-        .settings
-        .carry(&client.extensions, &mut parts.extensions);
-    parts.extensions.insert(Fetch::Refresh);
-    Some(parts)
+    let mut carried = Extensions::new();
+    shared.settings.carry(extensions, &mut carried);
+    carried.insert(Fetch::Refresh);
+    let owner = |headers, extensions| keys.owner.as_ref().map(|owner| owner(headers, extensions));
+    (owner(client, extensions) == owner(&fields, &carried)).then_some((fields, carried))
 }

@@ -3,7 +3,8 @@
 //! A hit looks at a dozen fields of which most requests carry none: one walk over the few that are
 //! there costs less than a dozen look-ups.
 
-use http::{HeaderMap, HeaderName, HeaderValue};
+use crate::key::{OverrideFields, dashed};
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Uri};
 
 /// The fields that matter, as found.
 #[derive(Debug, Clone, Copy, Default)]
@@ -24,14 +25,19 @@ pub(crate) struct Facts<'a> {
     pub(crate) chunked: bool,
     /// Upgrades, and conditions that only the origin may judge (RFC 9111 section 4.3.2): passed on.
     pub(crate) not_ours: bool,
-    /// A field that changes the answer although no `Vary` names it.
+    /// A field that changes the answer although no `Vary` names it, among those that are set.
     pub(crate) target_override: bool,
-    /// A field that asks for another method than the request line's.
+    /// A field that asks for another method than the request line's. One in the query, as `_method`, is
+    /// in the key as all of the query is, and frameworks heed it in a POST only.
     pub(crate) method_override: bool,
 }
 
 impl<'a> Facts<'a> {
-    pub(crate) fn read(headers: &'a HeaderMap, credentials: &Names) -> Self {
+    pub(crate) fn read(
+        headers: &'a HeaderMap,
+        credentials: &Names,
+        overrides: &OverrideFields,
+    ) -> Self {
         let mut facts = Self::default();
         for (name, value) in headers {
             facts.authorization |= credentials.contains(name);
@@ -45,10 +51,11 @@ impl<'a> Facts<'a> {
                 "range" => facts.range = true,
                 "transfer-encoding" => facts.chunked = true,
                 "upgrade" | "if-match" | "if-unmodified-since" => facts.not_ours = true,
-                "x-http-method" | "x-http-method-override" | "x-method-override" => {
-                    facts.method_override = true;
+                other if overrides.may_contain(other) => {
+                    facts.method_override |= is_method_override(other);
+                    facts.target_override |= overrides.contain(name, value);
                 }
-                name => facts.target_override |= is_target_override(name),
+                _ => {}
             }
         }
         facts
@@ -91,32 +98,25 @@ fn length_bit(name: &HeaderName) -> u64 {
     1 << (name.as_str().len() % 64)
 }
 
-/// Fields by which a service may be told another scheme, host, port or path than the target's.
-///
-/// A load balancer sends the same value with every request. `X-Forwarded-For` and its kin are
-/// missing on purpose: they differ for every client.
-pub(crate) fn is_target_override(name: &str) -> bool {
-    // Most fields of a request are told apart by their first byte.
-    matches!(name.as_bytes().first(), Some(b'x' | b'f'))
-        && matches!(
-            name,
-            "forwarded"
-                | "x-forwarded-host"
-                | "x-forwarded-path"
-                | "x-forwarded-port"
-                | "x-forwarded-prefix"
-                | "x-forwarded-proto"
-                | "x-forwarded-protocol"
-                | "x-forwarded-scheme"
-                | "x-forwarded-server"
-                | "x-forwarded-ssl"
-                | "x-forwarded-uri"
-                | "x-host"
-                | "x-http-host-override"
-                | "x-original-host"
-                | "x-original-uri"
-                | "x-original-url"
-                | "x-rewrite-url"
-                | "x-url-scheme"
-        )
+fn is_method_override(name: &str) -> bool {
+    matches!(
+        &*dashed(name),
+        "x-http-method" | "x-http-method-override" | "x-method-override" | "x-original-method"
+    )
+}
+
+/// The URI that the client asked for.
+#[cfg(feature = "axum")]
+pub(crate) fn target_uri<B>(request: &Request<B>) -> &Uri {
+    // A nested router strips its prefix: two nests would share keys.
+    request
+        .extensions()
+        .get::<axum::extract::OriginalUri>()
+        .map_or(request.uri(), |original| &original.0)
+}
+
+/// The URI that the client asked for.
+#[cfg(not(feature = "axum"))]
+pub(crate) fn target_uri<B>(request: &Request<B>) -> &Uri {
+    request.uri()
 }

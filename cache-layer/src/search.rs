@@ -1,10 +1,11 @@
 //! Which queries ask for the same (No-Vary-Search): what answers have said of their paths.
 //!
-//! A rule is learnt from an answer, and holds for its path until another answer says otherwise. Keys
+//! A rule is learnt from an answer, and holds for its path, and for what else is part of its key, until
+//! another answer says otherwise. Keys
 //! made by it carry a number that no other rule has: what was stored by an older one is out of reach
 //! for ever, so nobody has to remember it when its target is invalidated.
 
-use crate::key::{Key, Secret};
+use crate::key::Key;
 use crate::rfc9111::no_vary_search::Rule;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -32,19 +33,13 @@ impl Searches {
         }
     }
 
-    /// The rule for a target's path.
-    pub(crate) fn known(&self, secret: Secret, target: &Key) -> Option<Arc<Learnt>> {
-        self.by_path.get(&target.path_digest(secret))
+    /// The rule for what has this digest, by [`Asked::path`].
+    pub(crate) fn known(&self, path: u128) -> Option<Arc<Learnt>> {
+        self.by_path.get(&path)
     }
 
     /// What an answer says of its path from now on.
-    pub(crate) fn learn(
-        &self,
-        secret: Secret,
-        target: &Key,
-        rule: Option<Rule>,
-    ) -> Option<Arc<Learnt>> {
-        let path = target.path_digest(secret);
+    pub(crate) fn learn(&self, path: u128, rule: Option<Rule>) -> Option<Arc<Learnt>> {
         let Some(rule) = rule else {
             self.by_path.invalidate(&path);
             return None;
@@ -63,5 +58,7 @@ impl Searches {
 #[derive(Debug, Clone)]
 pub(crate) struct Asked {
     pub(crate) exact: Key,
+    /// The digest of what a rule holds for: all of the request's head but its query.
+    pub(crate) path: u128,
     pub(crate) by: Option<Arc<Learnt>>,
 }

@@ -5,19 +5,19 @@ use crate::cache_status::Outcome;
 use crate::fill::Lifetimes;
 use crate::future::{After, ResponseFuture, Then};
 use crate::head::HeadSent;
-use crate::key::Named;
+use crate::key::{Named, NoKey, respell_host};
 use crate::keyed::Keyed;
 use crate::look::Look;
 use crate::miss::Miss;
 use crate::post::Post;
-use crate::refresh::refresh;
-use crate::request::Facts;
+use crate::refresh::{is_renewable, refresh};
+use crate::request::{Facts, target_uri};
 use crate::rfc9111::directives::RequestDirectives;
 use crate::rfc9111::reuse::Forward;
-use crate::search;
 use crate::settings::Settings;
-use crate::shared::{Shared, Write};
+use crate::shared::Shared;
 use crate::warm::Warming;
+use crate::write::Write;
 use bytes::Bytes;
 use http::{HeaderValue, Method, Request, Response, StatusCode, header};
 use http_body::Body;
@@ -99,41 +99,42 @@ where
         Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, request: Request<B>) -> Self::Future {
+    fn call(&mut self, mut request: Request<B>) -> Self::Future {
         let shared = &self.shared;
+        if shared.settings.keys.prepares
+            && let Err(status) = prepare(&shared.settings, &mut request)
+        {
+            shared.counters.bypassed.count();
+            return ResponseFuture::ready(rejection(status));
+        }
         // Taken apart on the way down only: a hit need not move it.
         let after = match plan(shared, &request) {
-            Plan::Look(look) => match look.up(shared, request.headers()) {
-                Ok(found) => {
-                    shared.counters.hits.count();
-                    let response = look.answer(shared, &found, request.headers());
-                    if found.is_stale() {
-                        shared.counters.stale.count();
+            Plan::Look(look) => {
+                let forward = match look.up(shared, request.headers()) {
+                    Ok(found) if !found.is_stale() || is_renewable(shared, &found, &request) => {
+                        shared.counters.hits.count();
+                        let response = look.answer(shared, &found, request.headers());
+                        if found.is_stale() {
+                            shared.counters.stale.count();
+                        }
+                        if found.renews() {
+                            let look = look.own();
+                            let (parts, _) = request.into_parts();
+                            let (service, none) = (&self.inner, Bytes::new());
+                            let (stored, usual) = (found.stored(), Lifetimes::Usual);
+                            refresh(shared, service, &parts, none, &look, stored, usual);
+                        }
+                        return ResponseFuture::ready(response);
                     }
-                    if found.renews() {
-                        let look = look.own();
-                        let (parts, _) = request.into_parts();
-                        let (service, none) = (&self.inner, Bytes::new());
-                        let (stored, usual) = (found.stored(), Lifetimes::Usual);
-                        refresh(shared, service, &parts, none, &look, stored, usual);
-                    }
-                    return ResponseFuture::ready(response);
-                }
-                Err(_) if look.wants.only_if_cached => {
+                    Ok(_) => Forward::Stale,
+                    Err(forward) => forward,
+                };
+                if look.wants.only_if_cached {
                     shared.counters.unsatisfied.count();
                     return ResponseFuture::ready(unsatisfied());
                 }
-                Err(forward) if look.head_only || look.wants.no_store => {
-                    shared.counters.misses.count();
-                    let look = look.own();
-                    After {
-                        outcome: Outcome::forwarded(forward),
-                        then: HeadSent::new(shared, &look, request.headers())
-                            .map(|sent| Box::new(Then::Update(sent))),
-                    }
-                }
-                Err(forward) => {
-                    let look = look.own();
+                let look = look.own();
+                if !look.head_only && !look.wants.no_store {
                     let (parts, _) = request.into_parts();
                     let lifetimes = parts
                         .extensions
@@ -149,7 +150,27 @@ where
                     };
                     return ResponseFuture::boxed(Box::pin(miss.answer(parts)));
                 }
-            },
+                shared.counters.misses.count();
+                After {
+                    outcome: Outcome::forwarded(forward),
+                    then: HeadSent::new(shared, &look, request.headers())
+                        .map(|sent| Box::new(Then::Update(sent))),
+                }
+            }
+            Plan::Respell => {
+                if respell_host(&mut request) {
+                    // Seldom, and a call from here would keep the compiler from inlining the rest.
+                    let mut cache = self.clone();
+                    let again = async move { cache.call(request).await };
+                    return ResponseFuture::boxed(Box::pin(again));
+                }
+                shared.counters.bypassed.count();
+                After::nothing(Outcome::forwarded(Forward::Bypass))
+            }
+            Plan::Refuse(status) => {
+                shared.counters.bypassed.count();
+                return ResponseFuture::ready(rejection(status));
+            }
             Plan::Forward(forward) => {
                 let counters = &shared.counters;
                 let counter = if forward == Forward::Method {
@@ -190,6 +211,10 @@ where
 
 /// What to do with a request, as far as its head tells.
 enum Plan<'a> {
+    /// Turn it away.
+    Refuse(StatusCode),
+    /// Bring its host into the form that its key has, first.
+    Respell,
     /// Pass it on; the cache has no part in it.
     Forward(Forward),
     /// Pass it on; what it succeeds at invalidates the target.
@@ -202,9 +227,20 @@ enum Plan<'a> {
     Look(Look<Named<'a>>),
 }
 
+/// Brings a request into the form that its key is made of.
+#[cold]
+fn prepare<B>(settings: &Settings, request: &mut Request<B>) -> Result<(), StatusCode> {
+    let reads = is_read(request.method()) || content_keyed(settings, request).is_some();
+    settings.keys.prepare(request, reads)
+}
+
+fn is_read(method: &Method) -> bool {
+    *method == Method::GET || *method == Method::HEAD
+}
+
 fn plan<'a, B: Body>(shared: &'a Shared, request: &'a Request<B>) -> Plan<'a> {
     let (method, settings) = (request.method(), &shared.settings);
-    let read = *method == Method::GET || *method == Method::HEAD;
+    let read = is_read(method);
     let with_content = if read {
         None
     } else {
@@ -215,18 +251,23 @@ fn plan<'a, B: Body>(shared: &'a Shared, request: &'a Request<B>) -> Plan<'a> {
     {
         return Plan::Forward(Forward::Method);
     }
-    let facts = Facts::read(request.headers(), &settings.credential_headers);
+    let facts = Facts::read(
+        request.headers(),
+        &settings.credential_headers,
+        &settings.keys.override_fields,
+    );
     let uri = target_uri(request);
-    let Ok(mut key) = shared.named(uri, &facts, request.headers()) else {
-        return Plan::Forward(if read {
-            Forward::Bypass
-        } else {
-            Forward::Method
-        });
+    let no_key = |why| match settings.keys.refusal(why) {
+        Some(status) => Plan::Refuse(status),
+        None if read => Plan::Forward(Forward::Bypass),
+        None => Plan::Forward(Forward::Method),
     };
-    if facts.method_override || !read && with_content.is_none() {
+    if !read && with_content.is_none() {
         // RFC 9111 section 4.4: an unsafe method, or one we do not know, invalidates.
-        let write = Box::new(Write::new(key.into_key(), uri, facts.host));
+        let write = match shared.write(uri, &facts, request) {
+            Ok(write) => Box::new(write),
+            Err(why) => return no_key(why),
+        };
         let post = settings.store_post && *method == Method::POST;
         return if post && !facts.method_override && !settings.bypasses(&facts) {
             Plan::Post(write)
@@ -235,16 +276,20 @@ fn plan<'a, B: Body>(shared: &'a Shared, request: &'a Request<B>) -> Plan<'a> {
         };
     }
     let has_content = read && (facts.chunked || !request.body().is_end_stream());
-    if facts.not_ours || has_content || settings.bypasses(&facts) {
-        return Plan::Forward(Forward::Bypass);
-    }
+    let passes =
+        facts.not_ours || facts.method_override || has_content || settings.bypasses(&facts);
+    let mut key = match shared.named(uri, &facts, request.headers(), request.extensions()) {
+        Ok(_) | Err(NoKey::Spelled) if passes => return Plan::Forward(Forward::Bypass),
+        Ok(key) => key,
+        Err(NoKey::Spelled) => return Plan::Respell,
+        Err(why) => return no_key(why),
+    };
     let mut search = None;
     if settings.no_vary_search {
-        let exact = key.into_key();
-        let by = shared.search(&exact);
-        let found = by.as_ref().map(|by| shared.key_by(&exact, by));
-        key = Named::Whole(found.unwrap_or_else(|| exact.clone()));
-        search = Some(Box::new(search::Asked { exact, by }));
+        let asked = shared.asked(key.into_key());
+        let found = asked.by.as_ref().map(|by| shared.key_by(&asked.exact, by));
+        key = Named::Whole(found.unwrap_or_else(|| asked.exact.clone()));
+        search = Some(Box::new(asked));
     }
     let mut wants = if facts.directives {
         RequestDirectives::parse(request.headers())
@@ -287,27 +332,16 @@ fn content_keyed<B>(settings: &Settings, request: &Request<B>) -> Option<Lifetim
     Some(Lifetimes::Default(*ttl))
 }
 
-/// The URI that the client asked for.
-#[cfg(feature = "axum")]
-fn target_uri<B>(request: &Request<B>) -> &http::Uri {
-    // A nested router strips its prefix: two nests would share keys.
-    request
-        .extensions()
-        .get::<axum::extract::OriginalUri>()
-        .map_or(request.uri(), |original| &original.0)
-}
-
-/// The URI that the client asked for.
-#[cfg(not(feature = "axum"))]
-fn target_uri<B>(request: &Request<B>) -> &http::Uri {
-    request.uri()
-}
-
 /// Nothing stored can answer, and the client wants nothing else (RFC 9111 section 5.2.1.7), or nothing
 /// else is to be had (section 5.2.2.2).
 pub(crate) fn unsatisfied<R>() -> Response<ResponseBody<R>> {
+    rejection(StatusCode::GATEWAY_TIMEOUT)
+}
+
+/// An answer of the layer's own making.
+fn rejection<R>(status: StatusCode) -> Response<ResponseBody<R>> {
     let mut response = Response::new(ResponseBody::empty());
-    *response.status_mut() = StatusCode::GATEWAY_TIMEOUT;
+    *response.status_mut() = status;
     response
         .headers_mut()
         .insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));

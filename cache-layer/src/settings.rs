@@ -2,6 +2,7 @@
 
 use crate::cache_status::{CacheStatus, DEFAULT_NAME, StatusField};
 use crate::fill::Lifetimes;
+use crate::key::Keying;
 use crate::request::{CREDENTIALS, Facts, Names};
 use crate::rfc9111::lifetime::Configured;
 use crate::rfc9111::storable::{Asked, Cookies, Credentials, Policy, SetCookie};
@@ -50,7 +51,7 @@ pub(crate) struct Settings {
     pub(crate) eviction: Eviction,
     pub(crate) collapse_wait: Duration,
     pub(crate) fill_timeout: Duration,
-    pub(crate) namespace: Box<[u8]>,
+    pub(crate) keys: Keying,
     pub(crate) cache_status: CacheStatus,
     pub(crate) cache_name: Box<str>,
     /// Made of the two above.
@@ -92,7 +93,7 @@ impl Settings {
             eviction: Eviction::default(),
             collapse_wait: Duration::from_secs(30),
             fill_timeout: Duration::from_secs(60),
-            namespace: Box::default(),
+            keys: Keying::default(),
             cache_status,
             cache_name: cache_name.into(),
             status_field: StatusField::new(cache_status, cache_name),

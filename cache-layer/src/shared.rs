@@ -2,13 +2,12 @@
 
 use crate::cache_status::StatusField;
 use crate::fill::{Fill, Headline, Joined, Newcomer};
-use crate::key::{self, Key, Named, Unkeyable};
+use crate::key::{Key, More, Named, NoKey};
 use crate::look::Look;
 use crate::policy::CachePolicy;
 use crate::pool::Pool;
 use crate::request::Facts;
 use crate::rfc9111::groups;
-use crate::rfc9111::invalidation::also_invalidated;
 use crate::rfc9111::no_vary_search::Rule;
 use crate::rfc9111::reuse::{Reuse, reusable};
 use crate::rfc9111::storable::Refusal;
@@ -17,8 +16,7 @@ use crate::search::{self, Learnt};
 use crate::settings::Settings;
 use crate::stats::{CacheStats, Counters, TopKey};
 use crate::store::{Claim, GroupPlaces, Head, Place, Purge, Put, Stored, TopBy};
-use http::uri::{Authority, Scheme};
-use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
+use http::{Extensions, HeaderMap, Method, StatusCode, Uri};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::time::Instant;
@@ -33,30 +31,10 @@ pub(crate) struct Shared {
     pub(crate) warming: AtomicU64,
 }
 
-/// An unsafe request on its way.
-pub(crate) struct Write {
-    pub(crate) key: Key,
-    /// Its target as an absolute URI, if it makes one.
-    pub(crate) target: Option<Uri>,
-}
-
-impl Write {
-    pub(crate) fn new(key: Key, uri: &Uri, host: Option<&HeaderValue>) -> Self {
-        let mut parts = uri.clone().into_parts();
-        parts.scheme.get_or_insert(Scheme::HTTP);
-        if parts.authority.is_none() {
-            parts.authority = host.and_then(|host| Authority::try_from(host.as_bytes()).ok());
-        }
-        Self {
-            key,
-            target: Uri::from_parts(parts).ok(),
-        }
-    }
-}
-
 impl Shared {
     pub(crate) fn new(mut settings: Settings, pool: Arc<Pool>) -> Self {
         settings.status_field = StatusField::new(settings.cache_status, &settings.cache_name);
+        settings.keys.settle();
         Self {
             settings,
             pool,
@@ -70,13 +48,25 @@ impl Shared {
         uri: &'a Uri,
         facts: &Facts<'a>,
         headers: &HeaderMap,
-    ) -> Result<Named<'a>, Unkeyable> {
-        let namespace = &self.settings.namespace;
-        Named::new(self.pool.secret, namespace, uri, facts, headers)
+        extensions: &Extensions,
+    ) -> Result<Named<'a>, NoKey> {
+        let keying = &self.settings.keys;
+        let more = More {
+            keying,
+            headers,
+            extensions,
+        };
+        Named::new(self.pool.secret, &keying.namespace, uri, facts, Some(&more))
     }
 
-    pub(crate) fn uri_key(&self, uri: &Uri) -> Result<Key, Unkeyable> {
-        Key::of_uri(self.pool.secret, &self.settings.namespace, uri)
+    pub(crate) fn uri_key(&self, uri: &Uri) -> Result<Key, NoKey> {
+        let keys = &self.settings.keys;
+        let respelt = keys.respelt(uri);
+        Key::of_uri(
+            self.pool.secret,
+            &keys.namespace,
+            respelt.as_ref().unwrap_or(uri),
+        )
     }
 
     pub(crate) fn content_key(
@@ -165,19 +155,27 @@ impl Shared {
         counter.count();
     }
 
-    /// Invalidates a target, and all that is the same by its path's rule.
+    /// Invalidates a target, and all that is the same by its path's rules.
     pub(crate) fn invalidate(&self, key: &Key, purge: Purge) {
-        self.pool.invalidate(key, purge);
-        if let Some(by) = self.search(key) {
-            self.pool.invalidate(&self.key_by(key, &by), purge);
+        let pool = &self.pool;
+        pool.invalidate(key, purge);
+        if !self.settings.no_vary_search {
+            return;
+        }
+        let path = Place::of(key.path_digest(pool.secret));
+        pool.invalidations.target(path, purge);
+        let asked = self.asked(key.alone());
+        if let Some(by) = asked.by {
+            pool.invalidate(&self.key_by(&asked.exact, &by), purge);
         }
     }
 
-    /// The rule that says which queries are alike, where such rules are heeded.
-    pub(crate) fn search(&self, exact: &Key) -> Option<Arc<Learnt>> {
+    /// A target as it is asked for, where rules that say which queries are alike are heeded.
+    pub(crate) fn asked(&self, exact: Key) -> search::Asked {
         let pool = &self.pool;
-        let heeded = self.settings.no_vary_search;
-        heeded.then(|| pool.searches.known(pool.secret, exact))?
+        let path = exact.digest_without_query(pool.secret);
+        let by = pool.searches.known(path);
+        search::Asked { exact, path, by }
     }
 
     pub(crate) fn key_by(&self, exact: &Key, by: &Learnt) -> Key {
@@ -196,8 +194,7 @@ impl Shared {
         let said = Rule::parse(headers);
         // An error that says nothing does not unsay the rule.
         let by = if said.is_some() || status.is_success() {
-            let pool = &self.pool;
-            pool.searches.learn(pool.secret, &search.exact, said)
+            self.pool.searches.learn(search.path, said)
         } else {
             None
         };
@@ -222,23 +219,6 @@ impl Shared {
         key.is_ok()
     }
 
-    /// What a write that succeeded makes doubtful.
-    pub(crate) fn written(&self, write: &Write, response: &HeaderMap) {
-        self.invalidate(&write.key, Purge::Hard);
-        for group in groups::invalidated_groups(response) {
-            let place = self.group_place(&write.key, group.as_bytes());
-            self.pool.invalidations.group(place, Purge::Hard);
-        }
-        let Some(target) = &write.target else { return };
-        let scheme = target.scheme().unwrap_or(&Scheme::HTTP);
-        let same_host = |one: &Authority, other: &Authority| key::same_host(scheme, one, other);
-        for uri in also_invalidated(target, response, same_host) {
-            if let Ok(key) = self.uri_key(&uri) {
-                self.invalidate(&key, Purge::Hard);
-            }
-        }
-    }
-
     /// The places of all groups that an answer belongs to: the ones that its origin names, of that
     /// origin, and the ones that its handler does.
     pub(crate) fn groups(
@@ -260,7 +240,7 @@ impl Shared {
     }
 
     /// Groups are of one origin (RFC 9875 section 2.1).
-    fn group_place(&self, key: &Key, group: &[u8]) -> Place {
+    pub(crate) fn group_place(&self, key: &Key, group: &[u8]) -> Place {
         let [namespace, scheme, host] = key.origin();
         let secret = self.pool.secret;
         Place::of(secret.digest_of(&[namespace, scheme, host, group]))

@@ -1,6 +1,6 @@
 //! Keys made of other keys, and a key as people read it.
 
-use super::{Key, Lengths, Secret, push_with_length};
+use super::{Key, Lengths, Secret, Section, push_with_length};
 use crate::search::Learnt;
 use http::{HeaderMap, HeaderName, Method, header};
 use std::fmt;
@@ -18,10 +18,6 @@ pub(crate) fn says_of_content(name: &HeaderName) -> bool {
     CONTENT_FIELDS.contains(name)
 }
 
-/// No length: nothing that has one before it can look like these.
-const CONTENT: [u8; 4] = [0xff; 4];
-const BY_RULE: [u8; 4] = [0xfe, 0xff, 0xff, 0xff];
-
 impl Key {
     /// The same with a request's content, for methods whose answer depends on it, and with the
     /// fields that say how it is to be read (RFC 10008 section 2.7).
@@ -33,7 +29,7 @@ impl Key {
         content: &[u8],
     ) -> Self {
         let mut parts = self.parts.to_vec();
-        parts.extend_from_slice(&CONTENT);
+        parts.extend_from_slice(&Section::Content.mark());
         push_with_length(&mut parts, method.as_str().as_bytes());
         for name in &CONTENT_FIELDS {
             for value in headers.get_all(name) {
@@ -63,11 +59,16 @@ impl Key {
         let mut parts = Lengths { target, ..lengths }.word().to_le_bytes().to_vec();
         parts.extend_from_slice(before);
         parts.extend_from_slice(path);
-        parts.extend_from_slice(&BY_RULE);
+        parts.extend_from_slice(&Section::Rule.mark());
         parts.extend_from_slice(&learnt.number.to_le_bytes());
         let query = query.map(|query| str::from_utf8(query).unwrap_or_default());
         push_with_length(&mut parts, learnt.rule.canonical(query).as_bytes());
-        let uri_digest = secret.digest_of(&[&parts]);
+        // Who invalidates a target knows the rule of its path, not those of all keys of it.
+        let uri_digest = if behind.is_empty() {
+            secret.digest_of(&[&parts])
+        } else {
+            self.path_digest(secret)
+        };
         parts.extend_from_slice(behind);
         Self {
             digest: secret.digest_of(&[&parts]),
@@ -88,10 +89,28 @@ impl Key {
         key.to_string()
     }
 
+    /// The key of the target alone, for one that no rule has made.
+    pub(crate) fn alone(&self) -> Self {
+        let behind = self.target().behind.len();
+        Self {
+            parts: self.parts[..self.parts.len() - behind].into(),
+            digest: self.uri_digest,
+            uri_digest: self.uri_digest,
+        }
+    }
+
     /// The digest of the target without its query.
     pub(crate) fn path_digest(&self, secret: Secret) -> u128 {
         let [namespace, scheme, host] = self.origin();
         secret.digest_of(&[namespace, scheme, host, self.target().path])
+    }
+
+    /// The digest of all but the query: what is answered to a forged field says nothing of other answers'
+    /// queries.
+    pub(crate) fn digest_without_query(&self, secret: Secret) -> u128 {
+        let [namespace, scheme, host] = self.origin();
+        let Target { path, behind, .. } = self.target();
+        secret.digest_of(&[namespace, scheme, host, path, behind])
     }
 
     /// Namespace, scheme, and host with port.

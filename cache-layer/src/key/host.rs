@@ -1,13 +1,13 @@
 //! A host as a key part: lower case, no default port, no trailing dot (RFC 9110 section 4.2.3).
 
-use super::Unkeyable;
+use super::NoKey;
 use std::borrow::Cow;
 
 /// The longest host that DNS knows.
 const MAX_HOST: usize = 255;
 
 /// Reads `host [":" port]` into its normal form; what is not one is refused, not mended.
-pub(super) fn normal(text: &[u8], default_port: u16) -> Result<Cow<'_, [u8]>, Unkeyable> {
+pub(super) fn normal(text: &[u8], default_port: u16) -> Result<Cow<'_, [u8]>, NoKey> {
     // Most requests spell it so already.
     let changes = |byte: &u8| NAME[usize::from(*byte)] != *byte;
     let end = text.iter().position(changes).unwrap_or(text.len());
@@ -23,23 +23,27 @@ pub(super) fn normal(text: &[u8], default_port: u16) -> Result<Cow<'_, [u8]>, Un
     if is_normal_port && (1..=MAX_HOST).contains(&name.len()) && !name.ends_with(b".") {
         return Ok(Cow::Borrowed(text));
     }
-    rewritten(text, default_port)
-        .map(Cow::Owned)
-        .ok_or(Unkeyable::Host)
+    let end = match text {
+        [b'[', ..] => text.iter().position(|byte| *byte == b']').map(|at| at + 1),
+        _ => text.iter().position(|byte| *byte == b':'),
+    };
+    let (name, rest) = text.split_at(end.unwrap_or(text.len()));
+    // A dot at the end names the same host; a dot alone names none, nor do two in a row.
+    let name = name.strip_suffix(b".").unwrap_or(name);
+    if name.len() > MAX_HOST {
+        return Err(NoKey::LongHost);
+    }
+    let host = rewritten(name, rest, default_port).ok_or(NoKey::BadHost)?;
+    Ok(if *host == *text {
+        Cow::Borrowed(text)
+    } else {
+        Cow::Owned(host)
+    })
 }
 
-fn rewritten(text: &[u8], default_port: u16) -> Option<Vec<u8>> {
-    let end = match text {
-        [b'[', ..] => text.iter().position(|byte| *byte == b']')? + 1,
-        _ => {
-            let colon = text.iter().position(|byte| *byte == b':');
-            colon.unwrap_or(text.len())
-        }
-    };
-    let (name, rest) = text.split_at(end);
-    // A dot at the end names the same host; a dot alone names none.
-    let name = name.strip_suffix(b".").unwrap_or(name);
-    if name.is_empty() || name.len() > MAX_HOST || !(is_literal(name) || is_name(name)) {
+fn rewritten(name: &[u8], rest: &[u8], default_port: u16) -> Option<Vec<u8>> {
+    let is_host = is_literal(name) || is_name(name) && !name.ends_with(b".");
+    if name.is_empty() || !is_host {
         return None;
     }
     let mut host = name.to_ascii_lowercase();

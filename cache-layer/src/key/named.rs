@@ -1,12 +1,12 @@
 //! A key as its request names it: looked up where its parts lie, and copied only for those who keep it.
 
 use super::{
-    Key, Lengths, MAX_TARGET, Secret, Unkeyable, default_port, host, push_with_length, scheme,
+    Key, Keying, Lengths, MAX_TARGET, NoKey, Secret, Section, Spelling, default_port, host,
+    push_with_length, scheme,
 };
-use crate::request::{Facts, is_target_override};
-use crate::rfc9111::directives::{elements, split_unquoted};
+use crate::request::Facts;
 use http::uri::{PathAndQuery, Scheme};
-use http::{HeaderMap, HeaderValue, Uri};
+use http::{Extensions, HeaderMap, HeaderValue, Uri};
 use siphasher::sip128::{Hasher128, SipHasher13};
 use std::borrow::Cow;
 use std::hash::Hasher;
@@ -42,72 +42,52 @@ pub(crate) enum Named<'a> {
     Whole(Key),
 }
 
+/// What of a request may be part of a key besides its target.
+#[derive(Clone, Copy)]
+pub(crate) struct More<'a> {
+    pub(crate) keying: &'a Keying,
+    pub(crate) headers: &'a HeaderMap,
+    pub(crate) extensions: &'a Extensions,
+}
+
 /// The parts of a target, in their places.
 pub(crate) struct Pieces<'a> {
     lengths: u64,
     namespace: &'a [u8],
     scheme: &'a str,
     host: Cow<'a, [u8]>,
-    root: &'static str,
-    path_and_query: &'a str,
+    path_and_query: Cow<'a, str>,
     digest: u128,
 }
 
 impl<'a> Named<'a> {
+    /// By its target alone, or with what else of the request is part of it.
     pub(crate) fn new(
         secret: Secret,
         namespace: &'a [u8],
         uri: &'a Uri,
         facts: &Facts<'a>,
-        headers: &HeaderMap,
-    ) -> Result<Self, Unkeyable> {
-        let host = request_host(uri, facts)?;
+        more: Option<&More<'_>>,
+    ) -> Result<Self, NoKey> {
+        let (host, spelled) = request_host(uri, facts)?;
         // The query with its mark, so that "/a?" differs from "/a".
         let path_and_query = uri.path_and_query().map_or("/", PathAndQuery::as_str);
         if path_and_query.len() > MAX_TARGET {
-            return Err(Unkeyable::TargetTooLong);
+            return Err(NoKey::LongTarget);
         }
-        let root = if path_and_query.starts_with('?') {
-            "/"
-        } else {
-            ""
+        // The usual one is not written, so none may be written like it: "://a/" can be parsed.
+        let scheme = match scheme(uri) {
+            usual if *usual == Scheme::HTTP => "",
+            other if other.as_str().is_empty() => return Err(NoKey::BadHost),
+            other => other.as_str(),
         };
-        // The usual one is not written.
-        let scheme = Some(scheme(uri)).filter(|scheme| **scheme != Scheme::HTTP);
-        let scheme = scheme.map_or("", Scheme::as_str);
-        let lengths = Lengths {
-            namespace: namespace.len(),
-            scheme: scheme.len(),
-            host: host.len(),
-            target: root.len() + path_and_query.len(),
+        let target = Pieces::new(secret, namespace, scheme, host, path_and_query);
+        match more {
+            Some(more) if spelled || facts.target_override || more.keying.asks_for_more() => {
+                target.with(more, secret, uri, facts, spelled)
+            }
+            _ => Ok(Self::Target(target)),
         }
-        .word();
-        let mut target = Pieces {
-            lengths,
-            namespace,
-            scheme,
-            host,
-            root,
-            path_and_query,
-            digest: 0,
-        };
-        let mut hasher = secret.hasher();
-        hasher.write_u64(lengths);
-        for part in target.parts().into_iter().filter(|part| !part.is_empty()) {
-            absorb(&mut hasher, part);
-        }
-        target.digest = hasher.finish128().as_u128();
-        if !facts.target_override {
-            return Ok(Self::Target(target));
-        }
-        let mut key = target.to_key();
-        let mut parts = Vec::from(key.parts);
-        let own = parts.len();
-        push_overrides(&mut parts, headers);
-        hasher.write(&parts[own..]);
-        key.digest = hasher.finish128().as_u128();
-        key.parts = parts.into();
-        Ok(Self::Whole(key))
     }
 
     pub(crate) fn into_key(self) -> Key {
@@ -141,13 +121,90 @@ impl Lookup for Named<'_> {
     }
 }
 
-impl Pieces<'_> {
-    fn parts(&self) -> [&[u8]; 5] {
+impl<'a> Pieces<'a> {
+    /// With what else is part of the key.
+    fn with(
+        self,
+        more: &More<'_>,
+        secret: Secret,
+        uri: &Uri,
+        facts: &Facts<'_>,
+        spelled: bool,
+    ) -> Result<Named<'a>, NoKey> {
+        let &More {
+            keying,
+            headers,
+            extensions,
+        } = more;
+        let overrides = facts.target_override && keying.keys_overrides(extensions);
+        if !(spelled || overrides || keying.asks_for_more()) {
+            return Ok(Named::Target(self));
+        }
+        if spelled && keying.spelling != Spelling::Exact {
+            return Err(NoKey::Spelled);
+        }
+        let key = self.to_key();
+        let mut parts = Vec::from(key.parts);
+        if spelled {
+            parts.extend_from_slice(&Section::Spelled.mark());
+            for host in [authority(uri), line(facts)] {
+                push_with_length(&mut parts, host.unwrap_or_default());
+            }
+        }
+        if overrides {
+            parts.extend_from_slice(&Section::Overrides.mark());
+            keying.override_fields.push(&mut parts, headers);
+        }
+        keying.push_more(&mut parts, headers, extensions)?;
+        Ok(Named::Whole(Key {
+            digest: secret.digest_of(&[&parts]),
+            parts: parts.into(),
+            uri_digest: key.uri_digest,
+        }))
+    }
+
+    fn new(
+        secret: Secret,
+        namespace: &'a [u8],
+        scheme: &'a str,
+        host: Cow<'a, [u8]>,
+        path_and_query: &'a str,
+    ) -> Self {
+        // In one piece, as the digest takes it in: "http://a?b" names what "http://a/?b" does.
+        let path_and_query = if path_and_query.starts_with('?') {
+            Cow::Owned(format!("/{path_and_query}"))
+        } else {
+            Cow::Borrowed(path_and_query)
+        };
+        let lengths = Lengths {
+            namespace: namespace.len(),
+            scheme: scheme.len(),
+            host: host.len(),
+            target: path_and_query.len(),
+        }
+        .word();
+        let mut target = Self {
+            lengths,
+            namespace,
+            scheme,
+            host,
+            path_and_query,
+            digest: 0,
+        };
+        let mut hasher = secret.hasher();
+        hasher.write_u64(lengths);
+        for part in target.parts().into_iter().filter(|part| !part.is_empty()) {
+            absorb(&mut hasher, part);
+        }
+        target.digest = hasher.finish128().as_u128();
+        target
+    }
+
+    fn parts(&self) -> [&[u8]; 4] {
         [
             self.namespace,
             self.scheme.as_bytes(),
             &self.host,
-            self.root.as_bytes(),
             self.path_and_query.as_bytes(),
         ]
     }
@@ -200,50 +257,35 @@ fn absorb(hasher: &mut SipHasher13, part: &[u8]) {
     });
 }
 
-/// The host that the request is for, in its normal form: the target's own, else the one `Host` line
-/// (RFC 9112 sections 3.2 and 3.2.2).
-fn request_host<'a>(uri: &'a Uri, facts: &Facts<'a>) -> Result<Cow<'a, [u8]>, Unkeyable> {
+/// The host that the request is for, in its normal form: the target's own, else the one `Host` line; and
+/// whether one of them is spelled otherwise.
+///
+/// RFC 9112 section 3.2.2 has servers ignore the `Host` beside an absolute-form target, RFC 9113 section
+/// 8.3.1 has them refuse one that differs from `:authority`, and no client may send either: whom the
+/// service believes is not ours to guess.
+fn request_host<'a>(uri: &'a Uri, facts: &Facts<'a>) -> Result<(Cow<'a, [u8]>, bool), NoKey> {
     if facts.several_hosts {
-        return Err(Unkeyable::Host);
+        return Err(NoKey::BadHost);
     }
     let port = default_port(scheme(uri));
-    let line = facts.host.map(HeaderValue::as_bytes);
-    let authority = uri
-        .authority()
-        .map(|authority| authority.as_str().as_bytes());
-    let host = host::normal(authority.or(line).ok_or(Unkeyable::Host)?, port)?;
-    match (authority, line) {
-        // Two hosts in one request: whom the service believes is not ours to guess.
-        (Some(one), Some(other)) if one != other && host != host::normal(other, port)? => {
-            Err(Unkeyable::Host)
+    let (authority, line) = (authority(uri), line(facts));
+    let host = host::normal(authority.or(line).ok_or(NoKey::NoHost)?, port)?;
+    let spelled = match (authority, line) {
+        (Some(one), Some(other)) if one != other => {
+            if host != host::normal(other, port)? {
+                return Err(NoKey::BadHost);
+            }
+            true
         }
-        _ => Ok(host),
-    }
+        _ => matches!(host, Cow::Owned(_)),
+    };
+    Ok((host, spelled))
 }
 
-fn push_overrides(parts: &mut Vec<u8>, headers: &HeaderMap) {
-    for (name, value) in headers
-        .iter()
-        .filter(|(name, _)| is_target_override(name.as_str()))
-    {
-        if name.as_str() == "forwarded" {
-            forwarded_target(value.as_bytes()).for_each(|pair| push_with_length(parts, pair));
-        } else {
-            push_with_length(parts, name.as_str().as_bytes());
-            push_with_length(parts, value.as_bytes());
-        }
-    }
+fn authority(uri: &Uri) -> Option<&[u8]> {
+    Some(uri.authority()?.as_str().as_bytes())
 }
 
-/// The pairs of a `Forwarded` line that name host or scheme (RFC 7239 sections 5.3 and 5.4); the
-/// others tell of the client, and differ for each.
-fn forwarded_target(line: &[u8]) -> impl Iterator<Item = &[u8]> {
-    elements(line)
-        .flat_map(|element| split_unquoted(element, b';'))
-        .filter(|pair| {
-            [&b"host="[..], b"proto="].iter().any(|name| {
-                pair.get(..name.len())
-                    .is_some_and(|start| start.eq_ignore_ascii_case(name))
-            })
-        })
+fn line<'a>(facts: &Facts<'a>) -> Option<&'a [u8]> {
+    facts.host.map(HeaderValue::as_bytes)
 }

@@ -1,6 +1,7 @@
 //! Settings: how long answers live, fresh and stale.
 
 use super::CacheLayer;
+use crate::error::ConfigError;
 use crate::policy::LONGEST;
 use crate::rfc9111::status::is_for_all;
 use crate::settings::Settings;
@@ -44,22 +45,38 @@ impl CacheLayer {
     /// If `ttl` is zero, or for a status that speaks of who asks or of how, not of what was asked for:
     /// allowed are 403 (mind whom it is for), 404, 405, 410, 414, 451, and 500 to 599 but 505 and 511.
     #[track_caller]
-    pub fn negative_ttl(mut self, statuses: impl IntoIterator<Item = u16>, ttl: Duration) -> Self {
-        assert!(
-            !ttl.is_zero(),
-            "the ttl of negative_ttl is 0 s, but must be longer"
-        );
+    pub fn negative_ttl(self, statuses: impl IntoIterator<Item = u16>, ttl: Duration) -> Self {
+        self.try_negative_ttl(statuses, ttl)
+            .unwrap_or_else(|error| panic!("{error}"))
+    }
+
+    /// As [`negative_ttl`](Self::negative_ttl), for values that come from configuration.
+    ///
+    /// # Errors
+    ///
+    /// Where that one panics.
+    #[track_caller]
+    pub fn try_negative_ttl(
+        mut self,
+        statuses: impl IntoIterator<Item = u16>,
+        ttl: Duration,
+    ) -> Result<Self, ConfigError> {
+        if ttl.is_zero() {
+            let why = "the ttl of negative_ttl is 0 s, but must be longer";
+            return Err(ConfigError::new(why));
+        }
+        let negative = &mut self.setting().negative;
         for status in statuses {
-            assert!(
-                is_for_all(status),
-                "negative_ttl is for status {status}, but must be for 403, 404, 405, 410, 414, 451, or 500 \
-                 to 599 but 505 and 511"
-            );
-            let negative = &mut self.setting().negative;
+            if !is_for_all(status) {
+                return Err(ConfigError::new(format!(
+                    "negative_ttl is for status {status}, but must be for 403, 404, 405, 410, 414, 451, or \
+                     500 to 599 but 505 and 511"
+                )));
+            }
             negative.retain(|(other, _)| *other != status);
             negative.push((status, ttl.min(LONGEST)));
         }
-        self
+        Ok(self)
     }
 
     /// How long answers are fresh at least, even if their origin states a shorter time; off by default,

@@ -126,7 +126,8 @@ impl CacheLayer {
     /// Name the ones that your service goes by, also those in which a proxy in front tells it who the
     /// user is, such as `X-Forwarded-User`; or none, if nothing that states a lifetime is anybody's own.
     ///
-    /// No request that the cache sends on its own behalf carries any of them.
+    /// `Proxy-Authorization` is missing on purpose: it is for the next proxy, not for the service (RFC 9110
+    /// section 11.7.2). No request that the cache sends on its own behalf carries any of them.
     ///
     /// ```
     /// use cache_layer::CacheLayer;

@@ -2,12 +2,13 @@
 
 use super::dates::http_date_at;
 pub(crate) use super::dates::{date, http_date};
-use super::directives::{delta_seconds, elements};
+use super::directives::{DELTA_MAX, delta_seconds, elements};
 use super::stated::Stated;
 use http::{HeaderMap, header};
 use std::time::{Duration, SystemTime};
 
-/// The lifetime that the origin states for a shared cache, if it states one (section 4.2.1).
+/// The lifetime that the origin states for a shared cache, if it states one (section 4.2.1): 68
+/// years at most, however far away an `Expires` is.
 pub(crate) fn explicit_lifetime(
     stated: &Stated,
     headers: &HeaderMap,
@@ -30,7 +31,8 @@ pub(crate) fn explicit_lifetime(
     Some(
         http_date_at(first, received)
             .and_then(|until| until.duration_since(from).ok())
-            .unwrap_or(Duration::ZERO),
+            .unwrap_or(Duration::ZERO)
+            .min(Duration::from_secs(DELTA_MAX)),
     )
 }
 
@@ -110,7 +112,9 @@ mod tests {
             Some(60),
             "no Date: from the time of receipt"
         );
-        assert_eq!(lifetime(&[("date", "Sun, 06 Nov 1994 08:49:37 GMT")]), None);
+        assert_eq!(lifetime(&[date]), None);
+        let far = ("expires", "Fri, 31 Dec 9999 23:59:59 GMT");
+        assert_eq!(lifetime(&[far, date]), Some(DELTA_MAX));
     }
 
     #[test]

@@ -101,7 +101,8 @@ async fn a_follower_with_credentials_is_told_nothing_of_a_fill_for_others() {
     let script = answered(&mut origin, &[FRESH]).await;
     let leader = leader.await.unwrap().unwrap();
     let other = tokio::spawn(cache.clone().oneshot(with("x-api-key", "one")));
-    let (asked, respond) = origin.recv().await.unwrap();
+    settle().await;
+    let (asked, respond) = origin.try_recv().expect("he asks for himself");
     assert_eq!(asked.headers()["x-api-key"], "one");
     respond.send(answer(&[FRESH], "his own")).ok().unwrap();
     let other = read(other.await.unwrap().unwrap()).await;
@@ -143,9 +144,23 @@ async fn no_request_of_the_caches_own_carries_credentials() {
     assert_eq!(ask(&cache, asked()).await.text(), "0");
     settle().await;
     assert_eq!(ask(&cache, asked()).await.text(), "1");
+
+    // What is part of the key and a secret cannot be asked for without it.
+    let field = HeaderName::from_static("x-forwarded-host");
+    let layer = layer.namespaced("host").credential_headers([field]);
+    let cache = layer.layer(origin.clone());
+    let fields = [("user-agent", "x"), ("x-forwarded-host", "secret")];
+    for text in ["2", "2"] {
+        let seen = ask(&cache, request("GET", "http://a/x", &fields)).await;
+        assert_eq!(seen.text(), text);
+        advance(Duration::from_secs(15)).await;
+        settle().await;
+    }
+    assert_eq!(origin.calls(), 3);
+
     let own = request("GET", "http://a/y", &[("user-agent", "x")]);
     let warmed = layer.handle().warm(cache, [own], &Warm::new()).await;
-    assert_eq!((warmed.stored, origin.calls()), (1, 3));
+    assert_eq!((warmed.stored, origin.calls()), (1, 4));
 }
 
 #[tokio::test(start_paused = true)]

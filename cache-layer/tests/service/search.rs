@@ -117,3 +117,36 @@ async fn those_who_wait_under_a_rule_that_falls_ask_for_themselves() {
     assert_eq!(read(one.await.unwrap().unwrap()).await.text(), "u=1");
     assert_eq!(read(other.await.unwrap().unwrap()).await.text(), "u=2");
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_is_answered_to_a_forged_field_says_nothing_of_others_queries() {
+    let origin = Origin::new(|call, request| {
+        let forged = request.headers().contains_key("x-original-url");
+        let rule = if forged { "except=()" } else { "?1" };
+        answer(&[FRESH, ("no-vary-search", rule)], call.to_string())
+    });
+    let layer = layer().no_vary_search(true);
+    let (cache, handle) = (layer.layer(origin.clone()), layer.handle());
+    let forged = |query: &str| {
+        let uri = format!("http://a/x{query}");
+        request("GET", &uri, &[("x-original-url", "/y")])
+    };
+    assert_eq!(ask(&cache, forged("?a=1")).await.text(), "0");
+    assert_eq!(ask(&cache, forged("?a=2")).await.text(), "0");
+    assert_eq!(see(&cache, "?a=1").await, "1");
+    assert_eq!(see(&cache, "?a=2").await, "2");
+    // What is stored by a rule of its own goes with its path.
+    assert!(handle.purge(&"http://a/x?a=3".parse().unwrap()));
+    assert_eq!(ask(&cache, forged("?a=4")).await.text(), "3");
+    assert_eq!(see(&cache, "?a=1").await, "1");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_write_with_other_fields_reaches_what_a_rule_made() {
+    let origin = Origin::new(|call, _| answer(&[FRESH, RULE], call.to_string()));
+    let cache = cache_of(&origin);
+    assert_eq!(see(&cache, "?a=1&u=1").await, "0");
+    let write = request("POST", "http://a/x?u=2&a=1", &[("x-forwarded-host", "b")]);
+    ask(&cache, write).await;
+    assert_eq!(see(&cache, "?a=1&u=3").await, "2");
+}

@@ -154,9 +154,6 @@ async fn what_is_not_ours_passes_untouched_and_unstored() {
     let long = format!("http://a/{}", "y".repeat(9000));
     let asked = [
         request("GET", "/x", &[]),
-        request("GET", "/x", &[("host", "a"), ("host", "a")]),
-        request("GET", "/x", &[("host", "a b")]),
-        request("GET", "http://a/x", &[("host", "b")]),
         request("GET", "http://a/x", &[("if-match", "\"e\"")]),
         request("GET", "http://a/x", &[("upgrade", "websocket")]),
         request("GET", &long, &[]),

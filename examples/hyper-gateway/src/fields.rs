@@ -2,7 +2,10 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use http::header::{CONNECTION, FORWARDED, HOST, HeaderMap, HeaderName, HeaderValue, TE, VIA};
+use http::header::{
+    AGE, CACHE_CONTROL, CONNECTION, CONTENT_LENGTH, EXPIRES, FORWARDED, HOST, HeaderMap,
+    HeaderName, HeaderValue, TE, VARY, VIA,
+};
 use http::{Version, header};
 
 /// The name under which the gateway appears in `Via`.
@@ -17,6 +20,7 @@ fn is_hop_by_hop(name: &str) -> bool {
     matches!(
         name,
         "connection"
+            | "http2-settings"
             | "keep-alive"
             | "proxy-authenticate"
             | "proxy-authentication-info"
@@ -33,6 +37,12 @@ fn is_forwarding(name: &str) -> bool {
     name == "forwarded" || name.starts_with("x-forwarded-")
 }
 
+/// Names that some servers take for others, in which hyphens stand there (RFC 3875 section 4.1.18): a
+/// client could write past every rule about those.
+fn is_ambiguous(name: &str) -> bool {
+    name.contains('_')
+}
+
 /// Removes what belonged to the connection the message came on, the fields `Connection` names too.
 pub(crate) fn strip_hop_by_hop(headers: &mut HeaderMap) {
     remove(headers, is_hop_by_hop);
@@ -41,7 +51,8 @@ pub(crate) fn strip_hop_by_hop(headers: &mut HeaderMap) {
 /// The same for a request that comes in: `TE: trailers` stays, as the gateway carries trailers on,
 /// and what an untrusted peer claims about the client goes.
 pub(crate) fn strip_request(headers: &mut HeaderMap, trusted: bool) {
-    let is_unwanted = |name: &str| is_hop_by_hop(name) || (!trusted && is_forwarding(name));
+    let is_unwanted =
+        |name: &str| is_hop_by_hop(name) || is_ambiguous(name) || (!trusted && is_forwarding(name));
     // Most requests have nothing to remove; Connection and TE would be among it.
     if !headers.keys().any(|name| is_unwanted(name.as_str())) {
         return;
@@ -63,16 +74,22 @@ fn remove(headers: &mut HeaderMap, is_unwanted: impl Fn(&str) -> bool) {
         .cloned()
         .collect();
     for line in headers.get_all(CONNECTION) {
-        // Host is a field of the request itself; a sender that lists it must not take it away.
         unwanted.extend(
             tokens(line)
                 .filter_map(|name| name.parse().ok())
-                .filter(|name| name != HOST),
+                .filter(|name| !is_for_all(name)),
         );
     }
     for name in unwanted {
         headers.remove(name);
     }
+}
+
+/// Fields that `Connection` must not take away, whoever lists them (RFC 9110 section 7.6.1): what a
+/// request is for, and by what a cache judges a response.
+fn is_for_all(name: &HeaderName) -> bool {
+    [HOST, AGE, CACHE_CONTROL, EXPIRES, VARY].contains(name)
+        || name.as_str().ends_with("-cache-control")
 }
 
 fn tokens(line: &HeaderValue) -> impl Iterator<Item = &str> {
@@ -132,6 +149,14 @@ pub(crate) fn describe_target(headers: &mut HeaderMap) {
 pub(crate) fn prepare_connection(headers: &mut HeaderMap) {
     // The gateway itself answered the client's expectation when it began to read the body.
     headers.remove(header::EXPECT);
+    // Once, and in the spelling that everybody reads alike.
+    let length = headers.get(CONTENT_LENGTH).and_then(|length| {
+        let length = length.to_str().ok()?;
+        length.parse::<u64>().ok()
+    });
+    if let Some(length) = length {
+        headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
+    }
     if headers.contains_key(TE) {
         // RFC 9110 section 10.1.4: who sends TE names it in Connection.
         headers.insert(CONNECTION, HeaderValue::from_static("te"));
@@ -196,6 +221,39 @@ mod tests {
         let mut headers = fields(&[("host", "a"), ("connection", "host")]);
         strip_request(&mut headers, false);
         assert_eq!(headers, fields(&[("host", "a")]));
+    }
+
+    #[test]
+    fn what_a_cache_goes_by_survives_a_connection_field_that_names_it() {
+        let kept = [
+            ("cache-control", "private"),
+            ("vary", "*"),
+            ("cdn-cache-control", "no-store"),
+        ];
+        let mut headers = fields(&kept);
+        for (name, _) in kept {
+            headers.append("connection", HeaderValue::from_static(name));
+        }
+        strip_hop_by_hop(&mut headers);
+        assert_eq!(headers, fields(&kept));
+    }
+
+    #[test]
+    fn names_that_pass_for_others_go() {
+        let mut headers = fields(&[
+            ("x_forwarded_host", "evil"),
+            ("content_length", "1"),
+            ("x-kept", "1"),
+        ]);
+        strip_request(&mut headers, true);
+        assert_eq!(headers, fields(&[("x-kept", "1")]));
+    }
+
+    #[test]
+    fn the_length_is_said_once_and_plainly() {
+        let mut headers = fields(&[("content-length", "007"), ("content-length", "007")]);
+        prepare_connection(&mut headers);
+        assert_eq!(headers, fields(&[("content-length", "7")]));
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! The command line: what can be set, what is allowed, and what it is when left out.
 
 mod cache;
+mod keys;
 #[cfg(test)]
 mod tests;
 mod values;
@@ -18,6 +19,7 @@ use memguard_layer::MemGuardLayer;
 use ratelimit_layer::{ProxyHeader, Quota};
 
 pub use cache::CacheFlags;
+pub use keys::KeyFlags;
 use values::{address, client_header, count, duration, network, some_size, upstream};
 
 /// A caching, limiting, guarding reverse proxy.
@@ -39,6 +41,10 @@ pub struct Flags {
     /// What is cached, for how long and for whom.
     #[command(flatten)]
     pub cache: CacheFlags,
+
+    /// What requests share a stored response.
+    #[command(flatten)]
+    pub keys: KeyFlags,
 
     /// Requests each client may make, such as 100/s or 5000/h; off unless given.
     #[arg(long, value_name = "QUOTA")]
@@ -112,6 +118,7 @@ impl Flags {
             return Err("--client-header needs --trusted-proxy".to_owned());
         }
         self.cache.apply_and_check()?;
+        self.keys.check()?;
         if let Some(budget) = self.heap_budget {
             let _ =
                 MemGuardLayer::try_new(budget).map_err(|why| format!("--heap-budget: {why}"))?;

@@ -29,8 +29,9 @@ use tower::ServiceExt;
 
 use failure::Explained;
 use optional::OptionalFuture;
+use server::Peer;
 
-pub use flags::{CacheFlags, Flags, Refusal};
+pub use flags::{CacheFlags, Flags, KeyFlags, Refusal};
 
 /// How long requests in flight may take to end once the gateway was told to stop.
 const GRACE: Duration = Duration::from_secs(10);
@@ -102,7 +103,7 @@ impl Gateway {
                         // Where they look for the client.
                         request.extensions_mut().insert(peer.address);
                     }
-                    request.extensions_mut().insert(peer);
+                    request.extensions_mut().insert(Peer { trusted, ..peer });
                     OptionalFuture::On(Explained(stack.clone().oneshot(request)))
                 }
                 Err(refusal) => OptionalFuture::Off(ready(Ok(refusal.answer()))),

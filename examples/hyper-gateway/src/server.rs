@@ -48,6 +48,8 @@ pub(crate) struct Peer {
     pub(crate) address: SocketAddr,
     /// The way for interim responses; `None` where there is none.
     pub(crate) exchange: Option<Exchange>,
+    /// Whether what it says of others is believed; nobody is, as far as this module knows.
+    pub(crate) trusted: bool,
 }
 
 /// Serves every connection of `listener` until dropped; connections live on and are known to
@@ -94,6 +96,7 @@ where
                     let peer = Peer {
                         address,
                         exchange: exchange.clone(),
+                        trusted: false,
                     };
                     Held::new(answer(request, peer), exchange)
                 }

@@ -50,7 +50,7 @@ pub(crate) fn stack(
             None => trusted,
         }
     };
-    let cache = flags.cache.layer();
+    let cache = flags.cache.layer().map(|layer| flags.keys.of(layer));
     let rate = flags
         .rate
         .map(|quota| RateLimitLayer::new(quota).with_key(client()));

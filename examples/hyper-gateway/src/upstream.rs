@@ -9,6 +9,8 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
+use cache_layer::CachePolicy;
+use http::header::TRANSFER_ENCODING;
 use http::uri::{Authority, Scheme};
 use http::{Request, Response, StatusCode, Uri, Version, request};
 use http_body::Body;
@@ -160,6 +162,10 @@ impl Shared {
         if parts.status == StatusCode::SWITCHING_PROTOCOLS {
             // Nobody asked for it, and nobody could follow.
             return Err(Failure::Broken);
+        }
+        if body.size_hint().exact().is_none() && !parts.headers.contains_key(TRANSFER_ENCODING) {
+            // It ends with its connection, as if it had broken off (RFC 9112 section 6.3).
+            parts.extensions.insert(CachePolicy::new().no_store());
         }
         fields::strip_hop_by_hop(&mut parts.headers);
         fields::append_via(&mut parts.headers, parts.version);

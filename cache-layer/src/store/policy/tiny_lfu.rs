@@ -14,12 +14,14 @@ const PROTECTED: u8 = 2;
 
 pub(super) struct TinyLfu<E> {
     sketch: Sketch,
-    /// The latest newcomers, a hundredth of the room.
+    /// How often newcomers have lost since the last time that it wore off.
+    wins: u32,
+    /// The latest newcomers, in a hundredth of the room.
     window: Queue<E>,
     max_window: u64,
     /// Those who have not been used again since they came here.
     probation: Queue<E>,
-    /// Those who have: four fifths of what the window leaves.
+    /// Those who have, in four fifths of what the window leaves.
     protected: Queue<E>,
     max_protected: u64,
 }
@@ -29,6 +31,7 @@ impl<E: Entry> TinyLfu<E> {
         let max_window = max_bytes / 100;
         Self {
             sketch: Sketch::default(),
+            wins: 0,
             window: Queue::default(),
             max_window,
             probation: Queue::default(),
@@ -109,7 +112,21 @@ impl<E: Entry> TinyLfu<E> {
             others
                 .iter()
                 .for_each(|other| self.enter(other.place().segment(), other));
+            self.wear_off(&others);
             leave(entry);
+        }
+    }
+
+    /// What was popular and is not asked for any more must not turn down newcomers for ever: each so
+    /// many times that it does, it has been asked for once less.
+    fn wear_off(&mut self, winners: &[Arc<E>]) {
+        const TIMES: u32 = 16;
+        self.wins += 1;
+        if self.wins >= TIMES {
+            self.wins = 0;
+            winners
+                .iter()
+                .for_each(|winner| self.sketch.uncount(winner.digest()));
         }
     }
 

@@ -2,11 +2,14 @@
 
 use std::time::Duration;
 
-use cache_layer::{CacheLayer, CacheStatus, Cookies, SetCookie};
+use cache_layer::{CacheLayer, CacheStatus, Cookies, Credentials, SetCookie};
 use clap::{ArgAction, Args};
 use http::HeaderName;
 
-use super::values::{duration, size, some_size};
+use super::values::{duration, size, some_size, switch};
+
+/// Statuses of one `--negative-ttl`.
+type Statuses = Vec<u16>;
 
 /// What is cached, for how long and for whom.
 #[derive(Args, Clone, Debug)]
@@ -19,6 +22,19 @@ pub struct CacheFlags {
     #[arg(long, value_name = "SIZE", default_value = "1MiB", value_parser = some_size)]
     pub max_entry_bytes: u64,
 
+    /// Largest header section of a response the cache stores.
+    #[arg(long, value_name = "SIZE", default_value = "32KiB", value_parser = some_size)]
+    pub max_header_bytes: u64,
+
+    /// Most fields a response's Vary may name for the cache to store it; 0 for none with a Vary.
+    #[arg(long, value_name = "N", default_value = "8")]
+    pub max_vary_names: usize,
+
+    /// Field on which responses may vary although the cache does not store those by default: cookie,
+    /// authorization, user-agent or one of --credential-header; repeatable; none unless given.
+    #[arg(long, value_name = "NAME", value_parser = field_name)]
+    pub vary_on: Vec<HeaderName>,
+
     /// Whether responses that name no lifetime are fresh for a tenth of the time since their
     /// Last-Modified, a day at most: on or off.
     #[arg(long, value_name = "SWITCH", default_value = "on", value_parser = switch, action = ArgAction::Set)]
@@ -27,6 +43,24 @@ pub struct CacheFlags {
     /// Lifetime of responses that name none and that --heuristic gives none; off unless given.
     #[arg(long, value_name = "DURATION", value_parser = duration)]
     pub default_ttl: Option<Duration>,
+
+    /// Lifetime of errors that name none, by status, such as 404,410=10s or 500-504=1s; repeatable; off
+    /// unless given.
+    #[arg(long, value_name = "STATUSES=DURATION", value_parser = negative_ttl)]
+    pub negative_ttl: Vec<(Statuses, Duration)>,
+
+    /// How long responses are fresh at least, even if they name a shorter lifetime, unless they say that
+    /// the upstream is to be asked; off unless given.
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    pub min_ttl: Option<Duration>,
+
+    /// How long responses are fresh at most, whatever they say; off unless given.
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    pub max_ttl: Option<Duration>,
+
+    /// Share by which lifetimes that no response names are shortened at random, 0 to 1.
+    #[arg(long, value_name = "SHARE", default_value = "0.1", value_parser = share)]
+    pub ttl_jitter: f64,
 
     /// Field that counts before Cache-Control and Expires where a response has it (RFC 9213);
     /// repeatable, in order of precedence; none turns it off.
@@ -48,6 +82,16 @@ pub struct CacheFlags {
     #[arg(long, value_name = "HOW", default_value = "mind", value_parser = cookie)]
     pub cookie: Cookies,
 
+    /// What a request's Authorization means to the cache: mind (what comes back is shared only if it is
+    /// public, has s-maxage or must-revalidate) or bypass (no cache).
+    #[arg(long, value_name = "HOW", default_value = "mind", value_parser = credentials)]
+    pub credentials: Credentials,
+
+    /// Field that counts as Authorization does, such as x-api-key; repeatable; api-key, x-access-token,
+    /// x-api-key and x-auth-token unless given; none turns it off.
+    #[arg(long, value_name = "NAME", value_parser = field_name)]
+    pub credential_header: Option<Vec<HeaderName>>,
+
     /// What becomes of responses with Set-Cookie: refuse (not stored), strip (stored without the
     /// field) or store (everybody gets the same cookie).
     #[arg(long, value_name = "HOW", default_value = "refuse", value_parser = set_cookie)]
@@ -68,50 +112,100 @@ impl CacheFlags {
     /// The layer; `None` if it is off.
     pub(crate) fn layer(&self) -> Option<CacheLayer> {
         (self.bytes > 0).then(|| {
-            let layer = CacheLayer::new(self.bytes)
+            let mut layer = CacheLayer::new(self.bytes)
                 .max_entry_bytes(self.max_entry_bytes)
+                .max_header_bytes(self.max_header_bytes)
+                .max_vary_names(self.max_vary_names)
+                .vary_on(self.vary_on.iter().cloned())
                 .heuristic(self.heuristic)
+                .ttl_jitter(self.ttl_jitter)
                 .targeted(self.targeted.iter().cloned())
+                .credentials(self.credentials)
                 .cookies(self.cookie)
                 .set_cookie(self.set_cookie)
                 .store_post(true)
                 .stale_if_disconnected(true)
                 .cache_status(self.status);
+            for (statuses, ttl) in &self.negative_ttl {
+                layer = layer.negative_ttl(statuses.iter().copied(), *ttl);
+            }
+            if let Some(names) = &self.credential_header {
+                layer = layer.credential_headers(names.iter().cloned());
+            }
+            if let Some(most) = self.max_ttl {
+                layer = layer.max_ttl(most);
+            }
             // Zero is what the layer has for off.
             layer
+                .min_ttl(self.min_ttl.unwrap_or_default())
                 .default_ttl(self.default_ttl.unwrap_or_default())
                 .stale_if_error(self.stale_if_error.unwrap_or_default())
                 .stale_while_revalidate(self.stale_while_revalidate.unwrap_or_default())
         })
     }
 
-    /// What one value alone cannot tell; `none` becomes no targeted field.
+    /// What one value alone cannot tell; `none` becomes no field.
     pub(super) fn apply_and_check(&mut self) -> Result<(), String> {
-        if self.targeted.iter().any(|name| name == "none") {
-            if self.targeted.len() > 1 {
-                return Err("--targeted: none stands alone".to_owned());
-            }
-            self.targeted.clear();
+        none_alone("--targeted", &mut self.targeted)?;
+        if let Some(names) = &mut self.credential_header {
+            none_alone("--credential-header", names)?;
+        }
+        if self
+            .min_ttl
+            .zip(self.max_ttl)
+            .is_some_and(|(least, most)| least > most)
+        {
+            return Err("--min-ttl must be at most --max-ttl".to_owned());
         }
         if self.bytes > 0 {
-            let _ =
+            let mut layer =
                 CacheLayer::try_new(self.bytes).map_err(|why| format!("--cache-bytes: {why}"))?;
+            for (statuses, ttl) in &self.negative_ttl {
+                layer = layer
+                    .try_negative_ttl(statuses.iter().copied(), *ttl)
+                    .map_err(|why| format!("--negative-ttl: {why}"))?;
+            }
         }
         Ok(())
     }
 }
 
-fn switch(text: &str) -> Result<bool, String> {
-    match text {
-        "on" => Ok(true),
-        "off" => Ok(false),
-        _ => Err("must be on or off".to_owned()),
+fn none_alone(flag: &str, names: &mut Vec<HeaderName>) -> Result<(), String> {
+    if names.iter().any(|name| name == "none") {
+        if names.len() > 1 {
+            return Err(format!("{flag}: none stands alone"));
+        }
+        names.clear();
+    }
+    Ok(())
+}
+
+/// `404,410=10s` or `500-504=1s`.
+fn negative_ttl(text: &str) -> Result<(Statuses, Duration), String> {
+    const ALLOWED: &str = "must be statuses and a duration, such as 404,410=10s or 500-504=1s";
+    let status = |text: &str| match text.parse() {
+        Ok(status @ 100..=999) => Ok(status),
+        _ => Err(ALLOWED.to_owned()),
+    };
+    let (list, ttl) = text.split_once('=').ok_or(ALLOWED)?;
+    let mut statuses = Statuses::new();
+    for item in list.split(',') {
+        let (first, last) = item.split_once('-').unwrap_or((item, item));
+        statuses.extend(status(first)?..=status(last)?);
+    }
+    Ok((statuses, duration(ttl)?))
+}
+
+fn share(text: &str) -> Result<f64, String> {
+    match text.parse() {
+        Ok(share) if (0.0..=1.0).contains(&share) => Ok(share),
+        _ => Err("must be from 0 to 1".to_owned()),
     }
 }
 
 fn field_name(text: &str) -> Result<HeaderName, String> {
     text.parse()
-        .map_err(|_| "must be the name of a header field, or none".to_owned())
+        .map_err(|_| "must be the name of a header field".to_owned())
 }
 
 fn cookie(text: &str) -> Result<Cookies, String> {
@@ -120,6 +214,14 @@ fn cookie(text: &str) -> Result<Cookies, String> {
         "ignore" => Ok(Cookies::Ignore),
         "bypass" => Ok(Cookies::Bypass),
         _ => Err("must be mind, ignore or bypass".to_owned()),
+    }
+}
+
+fn credentials(text: &str) -> Result<Credentials, String> {
+    match text {
+        "mind" => Ok(Credentials::Mind),
+        "bypass" => Ok(Credentials::Bypass),
+        _ => Err("must be mind or bypass".to_owned()),
     }
 }
 

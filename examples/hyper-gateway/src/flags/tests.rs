@@ -1,4 +1,4 @@
-use cache_layer::{CacheStatus, SetCookie};
+use cache_layer::{CacheStatus, Credentials, Overrides, SetCookie, Spelling, Unkeyable};
 
 use super::{Flags, Refusal};
 use cache_layer::Cookies;
@@ -24,11 +24,23 @@ fn defaults_are_those_of_the_help() {
     assert_eq!(flags.cache.max_entry_bytes, 1 << 20);
     assert!(flags.cache.heuristic && flags.cache.default_ttl.is_none());
     assert_eq!(flags.cache.targeted, ["cdn-cache-control"]);
+    assert_eq!(flags.cache.max_header_bytes, 32 << 10);
+    assert_eq!(flags.cache.max_vary_names, 8);
+    assert!(flags.cache.vary_on.is_empty() && flags.cache.negative_ttl.is_empty());
+    assert!(flags.cache.min_ttl.is_none() && flags.cache.max_ttl.is_none());
+    assert_eq!(flags.cache.ttl_jitter, 0.1);
+    assert_eq!(flags.cache.credentials, Credentials::Mind);
+    assert!(flags.cache.credential_header.is_none());
     assert!(flags.cache.stale_if_error.is_none());
     assert!(flags.cache.stale_while_revalidate.is_none());
     assert_eq!(flags.cache.cookie, Cookies::Mind);
     assert_eq!(flags.cache.set_cookie, SetCookie::Refuse);
     assert_eq!(flags.cache.status, CacheStatus::On);
+    assert_eq!(flags.keys.overrides, Overrides::Key);
+    assert!(flags.keys.override_fields.is_empty() && flags.keys.key_headers.is_empty());
+    assert!(flags.keys.ignore_params.is_empty() && flags.keys.keep_params.is_empty());
+    assert!(!flags.keys.sort_query && flags.keys.spelling == Spelling::Host);
+    assert_eq!(flags.keys.overlong, Unkeyable::Bypass);
     assert!(flags.rate.is_none() && flags.burst.is_none());
     assert!(flags.concurrency.is_none() && flags.heap_budget.is_none());
     assert!(flags.trusted_proxy.is_empty() && flags.admin.is_none());
@@ -77,6 +89,68 @@ fn what_the_cache_may_do_is_read() {
     assert!(flags.heuristic && flags.targeted.is_empty());
     assert_eq!(flags.cookie, Cookies::Bypass);
     assert_eq!(flags.set_cookie, SetCookie::Strip);
+}
+
+#[test]
+fn lifetimes_limits_and_credentials_are_read() {
+    let flags = read(
+        "--upstream http://h --negative-ttl 404,410=10s --negative-ttl 500-503=500ms --min-ttl 5s \
+         --max-ttl 1h --ttl-jitter 0.25 --max-header-bytes 8KiB --max-vary-names 0 \
+         --vary-on User-Agent --vary-on cookie --credentials bypass --credential-header X-Key \
+         --credential-header X-Forwarded-User",
+    )
+    .unwrap()
+    .cache;
+    let negative: Vec<_> = flags
+        .negative_ttl
+        .iter()
+        .map(|(statuses, ttl)| (&statuses[..], ttl.as_millis()))
+        .collect();
+    assert_eq!(
+        negative,
+        [(&[404, 410][..], 10_000), (&[500, 501, 502, 503], 500)]
+    );
+    assert_eq!(flags.min_ttl.unwrap().as_secs(), 5);
+    assert_eq!(flags.max_ttl.unwrap().as_secs(), 3600);
+    assert_eq!(flags.ttl_jitter, 0.25);
+    assert_eq!(flags.max_header_bytes, 8192);
+    assert_eq!(flags.max_vary_names, 0);
+    assert_eq!(flags.vary_on, ["user-agent", "cookie"]);
+    assert_eq!(flags.credentials, Credentials::Bypass);
+    assert_eq!(
+        flags.credential_header.unwrap(),
+        ["x-key", "x-forwarded-user"]
+    );
+    let none = read("--upstream http://h --credential-header none").unwrap();
+    assert!(none.cache.credential_header.unwrap().is_empty());
+}
+
+#[test]
+fn what_requests_share_is_read() {
+    let flags = read(
+        "--upstream http://h --overrides strip --override-field X-Base --ignore-param utm_source \
+         --ignore-param gclid --sort-query on --spelling host-and-path --key-header X-Market --key-header dpr \
+         --overlong refuse",
+    )
+    .unwrap()
+    .keys;
+    assert_eq!(flags.overrides, Overrides::Strip);
+    assert_eq!(flags.override_fields, ["x-base"]);
+    assert_eq!(flags.ignore_params, ["utm_source", "gclid"]);
+    assert!(flags.sort_query);
+    assert_eq!(flags.spelling, Spelling::HostAndPath);
+    assert_eq!(flags.key_headers, ["x-market", "dpr"]);
+    assert_eq!(flags.overlong, Unkeyable::Refuse);
+    for (how, overrides) in [("refuse", Overrides::Refuse), ("ignore", Overrides::Ignore)] {
+        let flags = read(&format!(
+            "--upstream http://h --overrides {how} --keep-param id"
+        ));
+        let keys = flags.unwrap().keys;
+        assert_eq!(
+            (keys.overrides, &*keys.keep_params),
+            (overrides, &["id".to_owned()][..])
+        );
+    }
 }
 
 #[test]
@@ -132,8 +206,82 @@ fn every_refusal_is_one_line_that_names_the_flag() {
             "must be refuse, strip or store",
         ),
         (
+            "--upstream http://h --max-header-bytes 0",
+            "--max-header-bytes",
+        ),
+        ("--upstream http://h --max-vary-names -1", "-1"),
+        ("--upstream http://h --vary-on a=b", "--vary-on"),
+        ("--upstream http://h --negative-ttl 404", "--negative-ttl"),
+        (
+            "--upstream http://h --negative-ttl 404=0s",
+            "--negative-ttl",
+        ),
+        (
+            "--upstream http://h --negative-ttl 4xx=1s",
+            "--negative-ttl",
+        ),
+        (
+            "--upstream http://h --negative-ttl 404,=1s",
+            "--negative-ttl",
+        ),
+        (
+            "--upstream http://h --negative-ttl 404,429=1s",
+            "--negative-ttl: negative_ttl is for status 429, but must be",
+        ),
+        (
+            "--upstream http://h --negative-ttl 500-599=1s",
+            "for status 505",
+        ),
+        (
+            "--upstream http://h --min-ttl 61s --max-ttl 1m",
+            "--min-ttl must be at most --max-ttl",
+        ),
+        ("--upstream http://h --max-ttl 0s", "--max-ttl"),
+        (
+            "--upstream http://h --ttl-jitter 1.1",
+            "must be from 0 to 1",
+        ),
+        (
+            "--upstream http://h --ttl-jitter nan",
+            "must be from 0 to 1",
+        ),
+        (
+            "--upstream http://h --credentials ignore",
+            "must be mind or bypass",
+        ),
+        (
+            "--upstream http://h --credential-header none --credential-header a",
+            "--credential-header: none stands alone",
+        ),
+        (
             "--upstream http://h --cache-status loud",
             "must be on, off or debug",
+        ),
+        (
+            "--upstream http://h --overrides trust",
+            "must be key, strip, refuse or ignore",
+        ),
+        (
+            "--upstream http://h --override-field X_Forwarded_For",
+            "--override-field: x-forwarded-for differs for each client",
+        ),
+        (
+            "--upstream http://h --override-field a=b",
+            "--override-field",
+        ),
+        (
+            "--upstream http://h --ignore-param a --keep-param b",
+            "--keep-param",
+        ),
+        ("--upstream http://h --sort-query yes", "must be on or off"),
+        (
+            "--upstream http://h --spelling odd",
+            "must be exact, host or host-and-path",
+        ),
+        ("--upstream http://h --key-header a=b", "--key-header"),
+        (
+            "--upstream http://h --overlong cut",
+            "must be bypass or refuse",
         ),
         (
             "--upstream http://h --upstream-timeout 99999999999y",

@@ -5,8 +5,8 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use bytesize::ByteSize;
-use http::Uri;
 use http::uri::{Authority, Scheme};
+use http::{HeaderName, Uri};
 use ipnet::IpNet;
 use ratelimit_layer::ProxyHeader;
 
@@ -80,13 +80,23 @@ pub(super) fn network(text: &str) -> Result<IpNet, String> {
         .map_err(|_| "must be a network or an address, such as 10.0.0.0/8 or ::1".to_owned())
 }
 
+pub(super) fn switch(text: &str) -> Result<bool, String> {
+    match text {
+        "on" => Ok(true),
+        "off" => Ok(false),
+        _ => Err("must be on or off".to_owned()),
+    }
+}
+
+pub(super) fn header_name(text: &str) -> Result<HeaderName, String> {
+    text.parse()
+        .map_err(|_| "must be the name of a header field".to_owned())
+}
+
 pub(super) fn client_header(text: &str) -> Result<ProxyHeader, String> {
     match text.to_ascii_lowercase().as_str() {
         "x-forwarded-for" => Ok(ProxyHeader::XForwardedFor),
         "forwarded" => Ok(ProxyHeader::Forwarded),
-        other => other
-            .parse()
-            .map(ProxyHeader::Other)
-            .map_err(|_| "must be the name of a header field".to_owned()),
+        other => header_name(other).map(ProxyHeader::Other),
     }
 }

@@ -1,0 +1,45 @@
+//! The table, by families.
+
+pub(crate) mod answers;
+pub(crate) mod chunks;
+pub(crate) mod conditions;
+pub(crate) mod credentials;
+pub(crate) mod downgrades;
+pub(crate) mod errors;
+pub(crate) mod floods;
+pub(crate) mod headers;
+pub(crate) mod hops;
+pub(crate) mod hosts;
+pub(crate) mod keys;
+pub(crate) mod methods;
+pub(crate) mod paths;
+pub(crate) mod probes;
+pub(crate) mod query;
+pub(crate) mod ranges;
+pub(crate) mod smuggling;
+pub(crate) mod vary;
+
+const BROWSER_POWERED: &str = "Browser-Powered Desync Attacks (Kettle 2022)";
+const CACHED_AND_CONFUSED: &str = "Cached and Confused (Mirheidari et al. 2020)";
+const CLOAKING: &str = "Web Cache Entanglement (Kettle 2020): normalised keys";
+const CPDOS: &str = "Your Cache Has Fallen: CPDoS (Nguyen, Lo Iacono, Federrath 2019)";
+const CRACKING: &str = "Cracking the Lens (Kettle 2017)";
+const DECEPTION: &str = "Web Cache Deception Attack (Gil 2017)";
+const DESYNC: &str = "HTTP Desync Attacks (Kettle 2019) and its tool's permutations";
+const ENTANGLEMENT: &str = "Web Cache Entanglement (Kettle 2020)";
+const FUNKY_CHUNKS: &str = "Funky Chunks (Weikop 2025)";
+const GOTTA_CACHE: &str = "Gotta cache 'em all (Doyhenard 2024)";
+const HOST_OF_TROUBLES: &str = "Host of Troubles (Chen et al. 2016)";
+const MUST_DIE: &str = "HTTP/1.1 Must Die (Kettle 2025)";
+const OVERRIDDEN: &str = "CPDoS: HTTP Method Override (Nguyen, Lo Iacono, Federrath 2019)";
+const PARAM_MINER: &str = "Param Miner's list of header names (PortSwigger)";
+const PRACTICAL: &str = "Practical Web Cache Poisoning (Kettle 2018)";
+const RESPONSIBLE: &str = "Responsible denial of service with web cache poisoning (Kettle 2019)";
+const SPOOFED_WSGI: &str = "CVE-2015-0219 (Django): underscores for hyphens";
+const SMUGGLING_2005: &str = "HTTP Request Smuggling (Linhart, Klein, Heled, Orrin 2005)";
+const SMUGGLING_2020: &str = "HTTP Request Smuggling in 2020 (Klein)";
+const HOP_BY_HOP: &str = "Abusing HTTP hop-by-hop request headers (Davison 2019)";
+const HTTP2_SEQUEL: &str = "HTTP/2: The Sequel Is Always Worse (Kettle 2021)";
+const RESPONSE_SMUGGLING: &str = "Response Smuggling (Doyhenard 2021)";
+const RESPONSE_SPLITTING: &str = "Divide and Conquer: HTTP Response Splitting (Klein 2004)";
+const COLLAPSED: &str = "CVE-2016-10003 (Squid): collapsed forwarding";
