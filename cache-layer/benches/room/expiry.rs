@@ -11,8 +11,9 @@ use std::thread;
 use std::time::{Duration, Instant};
 use tower::Layer;
 
-/// From the beginning to the second in which all expire.
-const LIFE: Duration = Duration::from_secs(12);
+/// From the beginning to the second in which all expire: not long before the dead are swept out, once
+/// a minute, so that the time before it is the longer one, and what stalls in it without a reason too.
+const LIFE: Duration = Duration::from_secs(50);
 /// How long they may be in going.
 const PATIENCE: Duration = Duration::from_secs(70);
 
