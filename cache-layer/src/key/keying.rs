@@ -44,12 +44,14 @@ pub enum Unkeyable {
 type Owner = dyn Fn(&HeaderMap, &Extensions) -> Option<Vec<u8>> + Send + Sync;
 type Trusted = dyn Fn(&Extensions) -> bool + Send + Sync;
 
+/// What keys are made of, as set.
 #[derive(Clone)]
 pub(crate) struct Keying {
     pub(crate) namespace: Box<[u8]>,
     pub(crate) spelling: Spelling,
     pub(crate) query: QueryPolicy,
     pub(crate) fields: Box<[HeaderName]>,
+    /// Whose it is, by fields and extensions; all share where there is none.
     pub(crate) owner: Option<Arc<Owner>>,
     pub(crate) overrides: Overrides,
     pub(crate) override_fields: OverrideFields,
