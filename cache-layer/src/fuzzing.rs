@@ -1,21 +1,44 @@
 //! The pure functions, as the fuzz targets of `fuzz/` reach them: what they take and give in types
 //! that need not be public, and nothing more. No normal build has this.
 
-use crate::key::{self, Lookup, Named, Secret};
-use crate::request::Facts;
+use crate::key::{self, Keying, Lookup, More, Named, NoKey, Secret};
+use crate::request::{Facts, Names};
 use crate::rfc9111::directives::{MaxStale, RequestDirectives, ResponseDirectives, Scope};
 use crate::rfc9111::{
     dates, freshness, groups, no_vary_search, parts, range, stated, strong, vary,
 };
 use crate::search::Learnt;
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Uri};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::LazyLock;
 use std::time::{Duration, SystemTime};
 
 static SECRET: LazyLock<Secret> = LazyLock::new(Secret::draw);
+static KEYING: LazyLock<Keying> = LazyLock::new(Keying::default);
+
+/// A request as it is looked up, its host spelled as it is in the key.
+fn asked(uri: &Uri, headers: &HeaderMap) -> Request<()> {
+    let mut request = Request::new(());
+    *request.uri_mut() = uri.clone();
+    *request.headers_mut() = headers.clone();
+    if named(b"", &request).is_err_and(|why| why == NoKey::Spelled) {
+        assert!(key::respell_host(&mut request));
+    }
+    request
+}
+
+fn named<'a>(namespace: &'a [u8], request: &'a Request<()>) -> Result<Named<'a>, NoKey> {
+    let (headers, extensions) = (request.headers(), request.extensions());
+    let more = More {
+        keying: &KEYING,
+        headers,
+        extensions,
+    };
+    let facts = Facts::read(headers, &Names::new([]), &KEYING.override_fields);
+    Named::new(*SECRET, namespace, request.uri(), &facts, Some(&more))
+}
 
 /// The key of a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,8 +47,10 @@ pub struct Key(key::Key);
 impl Key {
     /// None where the request gets none.
     pub fn of(namespace: &[u8], uri: &Uri, headers: &HeaderMap) -> Option<Self> {
-        let key = key::Key::of_request(*SECRET, namespace, uri, &Facts::read(headers), headers);
-        key.ok().map(Self)
+        let request = asked(uri, headers);
+        named(namespace, &request)
+            .ok()
+            .map(|named| Self(named.into_key()))
     }
 
     /// As the purges of an absolute URI make it.
@@ -35,8 +60,7 @@ impl Key {
 
     /// Whether a request that is looked up finds what is stored under this key.
     pub fn is_found_by(&self, namespace: &[u8], uri: &Uri, headers: &HeaderMap) -> bool {
-        let facts = Facts::read(headers);
-        Named::new(*SECRET, namespace, uri, &facts, headers)
+        named(namespace, &asked(uri, headers))
             .is_ok_and(|named| named.digest() == self.0.digest() && named.is(self.parts()))
     }
 
@@ -178,7 +202,9 @@ pub fn initial_age(headers: &HeaderMap, received: SystemTime, delay: Duration) -
 
 /// The names of `Vary`; None if they can match nothing.
 pub fn nominated(headers: &HeaderMap) -> Option<Vec<HeaderName>> {
-    vary::nominated(headers).ok().map(|names| names.to_vec())
+    let refused = |name: &HeaderName| vary::REFUSED.contains(name);
+    let names = vary::nominated(headers, 8, refused).ok()?;
+    Some(names.to_vec())
 }
 
 /// The nominated fields of a request.

@@ -6,24 +6,49 @@ use cache_layer_fuzz::{fields, lines, sections, split};
 use http::{HeaderMap, Method, Uri};
 use libfuzzer_sys::fuzz_target;
 
-const OVERRIDES: [&str; 17] = [
-    "x-forwarded-host",
-    "x-forwarded-path",
-    "x-forwarded-port",
-    "x-forwarded-prefix",
-    "x-forwarded-proto",
-    "x-forwarded-protocol",
-    "x-forwarded-scheme",
-    "x-forwarded-server",
-    "x-forwarded-ssl",
-    "x-forwarded-uri",
+/// But for `Forwarded`, and all that begin with `X-Forwarded-`.
+const OVERRIDES: [&str; 41] = [
+    "cf-visitor",
+    "cloudfront-forwarded-proto",
+    "front-end-https",
+    "x-arr-ssl",
+    "x-forward-proto",
+    "x-https",
+    "x-original-proto",
+    "x-scheme",
+    "x-url-scheme",
+    "proxy-host",
+    "x-client-host",
+    "x-envoy-original-host",
     "x-host",
     "x-http-host-override",
     "x-original-host",
+    "x-real-host",
+    "x-server-name",
+    "x-server-port",
+    "request-uri",
+    "x-accel-mapping",
+    "x-envoy-original-path",
+    "x-http-destinationurl",
+    "x-http-path-override",
+    "x-original-prefix",
     "x-original-uri",
     "x-original-url",
+    "x-override-url",
+    "x-proxy-url",
+    "x-request-uri",
     "x-rewrite-url",
-    "x-url-scheme",
+    "x-script-name",
+    "rsc",
+    "surrogate-capability",
+    "x-matched-path",
+    "x-middleware-prefetch",
+    "x-middleware-subrequest",
+    "x-nextjs-data",
+    "x-now-route-matches",
+    "x-react-router-prerender-data",
+    "x-react-router-spa-mode",
+    "x-sendfile-type",
 ];
 
 const CONTENT: [&str; 4] = [
@@ -175,25 +200,42 @@ fn overrides(headers: &HeaderMap) -> Vec<(String, Vec<u8>)> {
     let mut all = Vec::new();
     for (name, value) in headers {
         let value = value.as_bytes();
-        if OVERRIDES.contains(&name.as_str()) {
+        let dashed = name.as_str().replace('_', "-");
+        let is_override = match dashed.strip_prefix("x-forwarded-") {
+            Some(what) => what != "for" && what != "by",
+            None => OVERRIDES.contains(&&*dashed),
+        };
+        if is_override {
             all.push((name.to_string(), value.to_vec()));
         }
         if name == "forwarded" {
             let pairs = split(value, b',')
                 .into_iter()
                 .flat_map(|element| split(&element, b';'));
-            let names_target = |pair: &Vec<u8>| {
-                let pair = pair.to_ascii_lowercase();
-                pair.starts_with(b"host=") || pair.starts_with(b"proto=")
-            };
             all.extend(
                 pairs
-                    .filter(names_target)
+                    .filter(|pair| !names_client(pair))
                     .map(|pair| (name.to_string(), pair)),
             );
         }
     }
+    // Only the order of one name's lines counts.
+    all.sort_by(|(one, _), (other, _)| one.cmp(other));
     all
+}
+
+/// Whether a pair of `Forwarded` says who the client is, or by which proxy it came, and nothing else.
+fn names_client(pair: &[u8]) -> bool {
+    let Ok(pair) = str::from_utf8(pair) else {
+        return false;
+    };
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-._:[]\"".contains(c);
+    pair.split_once('=').is_some_and(|(name, node)| {
+        ["for", "by"]
+            .iter()
+            .any(|one| name.eq_ignore_ascii_case(one))
+            && node.chars().all(plain)
+    })
 }
 
 fuzz_target!(|input: &[u8]| {
