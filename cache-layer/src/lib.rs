@@ -161,10 +161,21 @@
 //!
 //! # Memory
 //!
-//! [`CacheStats::bytes`] counts what is really held: bodies, fields, keys and bookkeeping, of entries
-//! and of answers on their way in. [`CacheHandle::reclaim`] gives some of it back, expired entries
-//! first, then the ones that the [`Eviction`] policy values least. What was purged is remembered
-//! beside that, in fixed tables: 20 KiB up to a cache of 4 MiB, 1.25 MiB from 256 MiB on.
+//! What is stored never takes more than the bytes it is given, at no moment: who leaves is decided before
+//! a newcomer enters, and leaves at once. Answers on their way in, and bodies that slow clients still
+//! read after their entries have left, may take a quarter more together with it; beyond that, answers
+//! stream through and are not stored. [`CacheStats::bytes`] counts all of it as it is really held:
+//! bodies, fields, keys and bookkeeping.
+//!
+//! Who leaves is whoever has expired, then whom the [`Eviction`] policy values least. By default that is
+//! TinyLFU behind a small window: a flood of answers that nobody asks for twice replaces nothing.
+//! [`CacheHandle::reclaim`] gives memory back in the same order. What is of no use to anybody is swept
+//! out once a minute, off the async workers, and so is what nobody has asked for, by
+//! [`time_to_idle`](CacheLayer::time_to_idle).
+//!
+//! [`CacheStats`] says what the cache does and why entries leave; [`CacheHandle::top_keys`] says which
+//! keys are hot, in fixed memory. What was purged is remembered in fixed tables too: 20 KiB up to a
+//! cache of 4 MiB, 1.25 MiB from 256 MiB on.
 //!
 //! # Several routes
 //!

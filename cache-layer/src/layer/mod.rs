@@ -41,9 +41,9 @@ impl CacheLayer {
     /// A cache of at most so many bytes, counted as they are really held: bodies, fields, keys and
     /// bookkeeping. At least 4,096.
     ///
-    /// Answers that are on their way into the store count too. While they arrive faster than others
-    /// are evicted, the bound may be exceeded by a quarter; beyond that, they stream through and
-    /// nothing is stored.
+    /// What is stored never exceeds it. Answers on their way into the store, and bodies that clients
+    /// still read after their entries have left, may take a quarter more together with it; beyond that,
+    /// answers stream through and nothing is stored.
     ///
     /// # Panics
     ///
@@ -84,7 +84,7 @@ impl CacheLayer {
         self
     }
 
-    /// Whom a full cache parts with; TinyLFU by default.
+    /// Whom a full cache parts with, once nothing is left that has expired; TinyLFU by default.
     pub fn eviction(mut self, eviction: Eviction) -> Self {
         self.setting().eviction = eviction;
         self

@@ -158,6 +158,6 @@ impl Entry for Resource {
     }
 }
 
-/// What the store itself spends on an entry, in its index and in its books: measured, see
-/// `benches/room.rs`.
+/// What the store itself spends on an entry, in its index and in its books: `cargo bench --bench hit`
+/// measures it.
 const PLACE: usize = 160;

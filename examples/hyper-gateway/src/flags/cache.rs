@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use cache_layer::{CacheLayer, CacheStatus, Cookies, Credentials, SetCookie};
+use cache_layer::{CacheLayer, CacheStatus, Cookies, Credentials, Eviction, SetCookie};
 use clap::{ArgAction, Args};
 use http::HeaderName;
 
@@ -62,6 +62,20 @@ pub struct CacheFlags {
     #[arg(long, value_name = "SHARE", default_value = "0.1", value_parser = share)]
     pub ttl_jitter: f64,
 
+    /// Who leaves a full cache once nothing is left that has expired: tiny-lfu (who is asked for least
+    /// often), lru (who has not been asked for longest) or soonest-to-expire.
+    #[arg(long, value_name = "POLICY", default_value = "tiny-lfu", value_parser = eviction)]
+    pub eviction: Eviction,
+
+    /// How long a response stays that nobody asks for; for its lifetime unless given.
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    pub time_to_idle: Option<Duration>,
+
+    /// Share of a lifetime, at its end, in which a response that is asked for often is fetched anew
+    /// before it expires, 0 to 0.5; 0 is off.
+    #[arg(long, value_name = "SHARE", default_value = "0", value_parser = ahead)]
+    pub refresh_ahead: f64,
+
     /// Field that counts before Cache-Control and Expires where a response has it (RFC 9213);
     /// repeatable, in order of precedence; none turns it off.
     #[arg(long, value_name = "NAME", default_value = "cdn-cache-control", value_parser = field_name)]
@@ -119,6 +133,8 @@ impl CacheFlags {
                 .vary_on(self.vary_on.iter().cloned())
                 .heuristic(self.heuristic)
                 .ttl_jitter(self.ttl_jitter)
+                .eviction(self.eviction)
+                .refresh_ahead(self.refresh_ahead)
                 .targeted(self.targeted.iter().cloned())
                 .credentials(self.credentials)
                 .cookies(self.cookie)
@@ -126,6 +142,9 @@ impl CacheFlags {
                 .store_post(true)
                 .stale_if_disconnected(true)
                 .cache_status(self.status);
+            if let Some(time) = self.time_to_idle {
+                layer = layer.time_to_idle(time);
+            }
             for (statuses, ttl) in &self.negative_ttl {
                 layer = layer.negative_ttl(statuses.iter().copied(), *ttl);
             }
@@ -197,9 +216,26 @@ fn negative_ttl(text: &str) -> Result<(Statuses, Duration), String> {
 }
 
 fn share(text: &str) -> Result<f64, String> {
+    share_up_to(1.0, text)
+}
+
+fn ahead(text: &str) -> Result<f64, String> {
+    share_up_to(0.5, text)
+}
+
+fn share_up_to(most: f64, text: &str) -> Result<f64, String> {
     match text.parse() {
-        Ok(share) if (0.0..=1.0).contains(&share) => Ok(share),
-        _ => Err("must be from 0 to 1".to_owned()),
+        Ok(share) if (0.0..=most).contains(&share) => Ok(share),
+        _ => Err(format!("must be from 0 to {most}")),
+    }
+}
+
+fn eviction(text: &str) -> Result<Eviction, String> {
+    match text {
+        "tiny-lfu" => Ok(Eviction::TinyLfu),
+        "lru" => Ok(Eviction::Lru),
+        "soonest-to-expire" => Ok(Eviction::SoonestToExpire),
+        _ => Err("must be tiny-lfu, lru or soonest-to-expire".to_owned()),
     }
 }
 

@@ -1,4 +1,4 @@
-use cache_layer::{CacheStatus, Credentials, Overrides, SetCookie, Spelling, Unkeyable};
+use cache_layer::{CacheStatus, Credentials, Eviction, Overrides, SetCookie, Spelling, Unkeyable};
 
 use super::{Flags, Refusal};
 use cache_layer::Cookies;
@@ -89,6 +89,20 @@ fn what_the_cache_may_do_is_read() {
     assert!(flags.heuristic && flags.targeted.is_empty());
     assert_eq!(flags.cookie, Cookies::Bypass);
     assert_eq!(flags.set_cookie, SetCookie::Strip);
+}
+
+#[test]
+fn who_leaves_and_who_is_fetched_ahead_is_read() {
+    let flags = read(
+        "--upstream http://h --eviction soonest-to-expire --time-to-idle 10m --refresh-ahead 0.1",
+    );
+    let flags = flags.unwrap().cache;
+    assert_eq!(flags.eviction, Eviction::SoonestToExpire);
+    assert_eq!(flags.time_to_idle.unwrap().as_secs(), 600);
+    assert_eq!(flags.refresh_ahead, 0.1);
+    let none = read("--upstream http://h --eviction lru").unwrap().cache;
+    assert_eq!(none.eviction, Eviction::Lru);
+    assert!(none.time_to_idle.is_none() && none.refresh_ahead == 0.0);
 }
 
 #[test]
@@ -210,6 +224,9 @@ fn every_refusal_is_one_line_that_names_the_flag() {
             "--max-header-bytes",
         ),
         ("--upstream http://h --max-vary-names -1", "-1"),
+        ("--upstream http://h --eviction fifo", "must be tiny-lfu"),
+        ("--upstream http://h --time-to-idle 0s", "--time-to-idle"),
+        ("--upstream http://h --refresh-ahead 0.6", "from 0 to 0.5"),
         ("--upstream http://h --vary-on a=b", "--vary-on"),
         ("--upstream http://h --negative-ttl 404", "--negative-ttl"),
         (
