@@ -1,74 +1,18 @@
 //! The pure functions, as the fuzz targets of `fuzz/` reach them: what they take and give in types
 //! that need not be public, and nothing more. No normal build has this.
 
-use crate::key::{self, Lookup, Named, Secret};
-use crate::request::Facts;
+mod keys;
+
+pub use keys::{Key, Keying};
+
 use crate::rfc9111::directives::{MaxStale, RequestDirectives, ResponseDirectives, Scope};
 use crate::rfc9111::{
     dates, freshness, groups, no_vary_search, parts, range, stated, strong, vary,
 };
-use crate::search::Learnt;
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
+use http::{HeaderMap, HeaderName, HeaderValue};
 use std::collections::BTreeMap;
-use std::fmt;
-use std::sync::LazyLock;
 use std::time::{Duration, SystemTime};
-
-static SECRET: LazyLock<Secret> = LazyLock::new(Secret::draw);
-
-/// The key of a request.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Key(key::Key);
-
-impl Key {
-    /// None where the request gets none.
-    pub fn of(namespace: &[u8], uri: &Uri, headers: &HeaderMap) -> Option<Self> {
-        let key = key::Key::of_request(*SECRET, namespace, uri, &Facts::read(headers), headers);
-        key.ok().map(Self)
-    }
-
-    /// As the purges of an absolute URI make it.
-    pub fn of_uri(namespace: &[u8], uri: &Uri) -> Option<Self> {
-        key::Key::of_uri(*SECRET, namespace, uri).ok().map(Self)
-    }
-
-    /// Whether a request that is looked up finds what is stored under this key.
-    pub fn is_found_by(&self, namespace: &[u8], uri: &Uri, headers: &HeaderMap) -> bool {
-        let facts = Facts::read(headers);
-        Named::new(*SECRET, namespace, uri, &facts, headers)
-            .is_ok_and(|named| named.digest() == self.0.digest() && named.is(self.parts()))
-    }
-
-    /// With the content of a request.
-    #[must_use]
-    pub fn with_content(&self, method: &Method, headers: &HeaderMap, content: &[u8]) -> Self {
-        Self(self.0.with_content(*SECRET, method, headers, content))
-    }
-
-    /// By what an answer has said of its queries; the number is the rule's own.
-    #[must_use]
-    pub fn by_rule(&self, rule: &Rule, number: u64) -> Self {
-        let rule = rule.0.clone();
-        Self(self.0.by_rule(*SECRET, &Learnt { rule, number }))
-    }
-
-    /// What is compared on every hit.
-    pub fn parts(&self) -> &[u8] {
-        self.0.parts()
-    }
-
-    /// Of all of it, and of its target alone.
-    pub fn digests(&self) -> [u128; 2] {
-        [self.0.digest(), self.0.uri_digest()]
-    }
-}
-
-impl fmt::Display for Key {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
-}
 
 /// What stands behind the name of a directive.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -176,9 +120,11 @@ pub fn initial_age(headers: &HeaderMap, received: SystemTime, delay: Duration) -
     freshness::initial_age(headers, received, delay)
 }
 
-/// The names of `Vary`; None if they can match nothing.
+/// The names of `Vary`, eight at most; None if they can match nothing.
 pub fn nominated(headers: &HeaderMap) -> Option<Vec<HeaderName>> {
-    vary::nominated(headers).ok().map(|names| names.to_vec())
+    let refused = |name: &HeaderName| vary::REFUSED.contains(name);
+    let names = vary::nominated(headers, 8, refused);
+    names.ok().map(|names| names.to_vec())
 }
 
 /// The nominated fields of a request.

@@ -19,7 +19,11 @@ fn request(uri: &str, fields: &[(&str, &str)]) -> Request<()> {
 
 fn key_of(keying: &Keying, request: &Request<()>) -> Result<Key, NoKey> {
     let (headers, extensions) = (request.headers(), request.extensions());
-    let facts = Facts::read(headers, &crate::request::Names::new([]), &keying.override_fields);
+    let facts = Facts::read(
+        headers,
+        &crate::request::Names::new([]),
+        &keying.override_fields,
+    );
     let more = More {
         keying,
         headers,
