@@ -1,98 +1,18 @@
 //! The pure functions, as the fuzz targets of `fuzz/` reach them: what they take and give in types
 //! that need not be public, and nothing more. No normal build has this.
 
-use crate::key::{self, Keying, Lookup, More, Named, NoKey, Secret};
-use crate::request::{Facts, Names};
+mod keys;
+
+pub use keys::{Key, Keying};
+
 use crate::rfc9111::directives::{MaxStale, RequestDirectives, ResponseDirectives, Scope};
 use crate::rfc9111::{
     dates, freshness, groups, no_vary_search, parts, range, stated, strong, vary,
 };
-use crate::search::Learnt;
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Uri};
+use http::{HeaderMap, HeaderName, HeaderValue};
 use std::collections::BTreeMap;
-use std::fmt;
-use std::sync::LazyLock;
 use std::time::{Duration, SystemTime};
-
-static SECRET: LazyLock<Secret> = LazyLock::new(Secret::draw);
-static KEYING: LazyLock<Keying> = LazyLock::new(Keying::default);
-
-/// A request as it is looked up, its host spelled as it is in the key.
-fn asked(uri: &Uri, headers: &HeaderMap) -> Request<()> {
-    let mut request = Request::new(());
-    *request.uri_mut() = uri.clone();
-    *request.headers_mut() = headers.clone();
-    if named(b"", &request).is_err_and(|why| why == NoKey::Spelled) {
-        assert!(key::respell_host(&mut request));
-    }
-    request
-}
-
-fn named<'a>(namespace: &'a [u8], request: &'a Request<()>) -> Result<Named<'a>, NoKey> {
-    let (headers, extensions) = (request.headers(), request.extensions());
-    let more = More {
-        keying: &KEYING,
-        headers,
-        extensions,
-    };
-    let facts = Facts::read(headers, &Names::new([]), &KEYING.override_fields);
-    Named::new(*SECRET, namespace, request.uri(), &facts, Some(&more))
-}
-
-/// The key of a request.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Key(key::Key);
-
-impl Key {
-    /// None where the request gets none.
-    pub fn of(namespace: &[u8], uri: &Uri, headers: &HeaderMap) -> Option<Self> {
-        let request = asked(uri, headers);
-        named(namespace, &request)
-            .ok()
-            .map(|named| Self(named.into_key()))
-    }
-
-    /// As the purges of an absolute URI make it.
-    pub fn of_uri(namespace: &[u8], uri: &Uri) -> Option<Self> {
-        key::Key::of_uri(*SECRET, namespace, uri).ok().map(Self)
-    }
-
-    /// Whether a request that is looked up finds what is stored under this key.
-    pub fn is_found_by(&self, namespace: &[u8], uri: &Uri, headers: &HeaderMap) -> bool {
-        named(namespace, &asked(uri, headers))
-            .is_ok_and(|named| named.digest() == self.0.digest() && named.is(self.parts()))
-    }
-
-    /// With the content of a request.
-    #[must_use]
-    pub fn with_content(&self, method: &Method, headers: &HeaderMap, content: &[u8]) -> Self {
-        Self(self.0.with_content(*SECRET, method, headers, content))
-    }
-
-    /// By what an answer has said of its queries; the number is the rule's own.
-    #[must_use]
-    pub fn by_rule(&self, rule: &Rule, number: u64) -> Self {
-        let rule = rule.0.clone();
-        Self(self.0.by_rule(*SECRET, &Learnt { rule, number }))
-    }
-
-    /// What is compared on every hit.
-    pub fn parts(&self) -> &[u8] {
-        self.0.parts()
-    }
-
-    /// Of all of it, and of its target alone.
-    pub fn digests(&self) -> [u128; 2] {
-        [self.0.digest(), self.0.uri_digest()]
-    }
-}
-
-impl fmt::Display for Key {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
-}
 
 /// What stands behind the name of a directive.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -200,11 +120,11 @@ pub fn initial_age(headers: &HeaderMap, received: SystemTime, delay: Duration) -
     freshness::initial_age(headers, received, delay)
 }
 
-/// The names of `Vary`; None if they can match nothing.
+/// The names of `Vary`, eight at most; None if they can match nothing.
 pub fn nominated(headers: &HeaderMap) -> Option<Vec<HeaderName>> {
     let refused = |name: &HeaderName| vary::REFUSED.contains(name);
-    let names = vary::nominated(headers, 8, refused).ok()?;
-    Some(names.to_vec())
+    let names = vary::nominated(headers, 8, refused);
+    names.ok().map(|names| names.to_vec())
 }
 
 /// The nominated fields of a request.

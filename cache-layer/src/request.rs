@@ -58,6 +58,11 @@ impl<'a> Facts<'a> {
                 _ => {}
             }
         }
+        if let OverrideFields::These(_) = overrides {
+            // They may be among those above too, such as a cookie.
+            let is_override = |(name, value)| overrides.contain(name, value);
+            facts.target_override = headers.iter().any(is_override);
+        }
         facts
     }
 }

@@ -4,6 +4,9 @@
 //! sections that an empty line parts. A model says the same as the crate in the plainest way that
 //! there is, without a thought for speed.
 
+pub mod keys;
+pub mod spelling;
+
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 /// What an overflowing `delta-seconds` counts as, and no lifetime exceeds.

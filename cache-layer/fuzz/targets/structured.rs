@@ -1,12 +1,16 @@
 //! Structured fields: `No-Vary-Search` with the queries that it is about, and groups of answers.
 #![no_main]
 
-use cache_layer::fuzzing::{Key, Rule, groups_of, invalidated_groups};
+use cache_layer::CacheLayer;
+use cache_layer::fuzzing::{Keying, Rule, groups_of, invalidated_groups};
 use cache_layer_fuzz::{fields, lines};
 use http::{HeaderMap, HeaderValue, Uri};
 use libfuzzer_sys::fuzz_target;
 use sfv::{BareItem, Dictionary, InnerList, Item, List, ListEntry, Parser};
 use std::collections::BTreeSet;
+use std::sync::LazyLock;
+
+static KEYING: LazyLock<Keying> = LazyLock::new(|| Keying::of(&CacheLayer::new(1 << 20)));
 
 /// What an answer says of its queries.
 #[derive(Debug)]
@@ -172,8 +176,7 @@ fn the_keys_agree(rule: &Rule, queries: [&str; 2], same: bool) {
     // A fragment is no part of a target.
     let uri = |query| format!("http://a/b?{query}").parse::<Uri>().ok();
     let exact = queries.map(|query| uri(query).filter(|_| !query.contains('#')));
-    let [Some(one), Some(other)] = exact.map(|uri| uri.and_then(|uri| Key::of_uri(b"", &uri)))
-    else {
+    let [Some(one), Some(other)] = exact.map(|uri| KEYING.key_of_uri(&uri?)) else {
         return;
     };
     let [by_rule, other_by_rule] = [&one, &other].map(|key| key.by_rule(rule, 7));

@@ -73,12 +73,16 @@ impl OverrideFields {
         let mut present: SmallVec<[&HeaderName; 8]> = present.collect();
         present.sort_unstable_by_key(|name| name.as_str());
         for name in present {
+            // Each with its name: a pair may look like another field's.
+            let mut push = |value: &[u8]| {
+                push_with_length(parts, name.as_str().as_bytes());
+                push_with_length(parts, value);
+            };
             for value in headers.get_all(name) {
                 if *name == header::FORWARDED {
-                    of_target(value).for_each(|pair| push_with_length(parts, pair));
+                    of_target(value).for_each(&mut push);
                 } else {
-                    push_with_length(parts, name.as_str().as_bytes());
-                    push_with_length(parts, value.as_bytes());
+                    push(value.as_bytes());
                 }
             }
         }

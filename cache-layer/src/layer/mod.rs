@@ -28,7 +28,7 @@ use tower_layer::Layer;
 #[derive(Clone)]
 #[must_use]
 pub struct CacheLayer {
-    settings: Settings,
+    pub(crate) settings: Settings,
     /// Both are made at the first use, so that clones made before it share them too.
     pool: Arc<OnceLock<Arc<Pool>>>,
     shared: Arc<OnceLock<Arc<Shared>>>,

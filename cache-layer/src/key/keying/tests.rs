@@ -172,6 +172,19 @@ fn owners_share_nothing_and_nobody_has_no_key() {
 }
 
 #[test]
+fn any_field_may_be_an_override_field() {
+    for name in ["host", "cookie", "range", "cache-control", "x-base"] {
+        let keying = Keying {
+            override_fields: OverrideFields::These([name.parse().unwrap()].into()),
+            ..keying()
+        };
+        let of = |fields: &[_]| key(&keying, &request("http://a/", fields)).unwrap();
+        assert_ne!(of(&[(name, "a")]), of(&[]), "{name}");
+        assert_eq!(of(&[("x-forwarded-host", "b")]), of(&[]));
+    }
+}
+
+#[test]
 fn override_fields_by_choice() {
     let forged = || {
         request(

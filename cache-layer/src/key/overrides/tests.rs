@@ -136,6 +136,7 @@ fn the_order_of_lines_counts_and_that_of_names_does_not() {
         pushed(&[("forwarded", "for=a;host=b, for=c")]),
         pushed(&[("forwarded", "for=d"), ("forwarded", "host=b;by=e")]),
     );
+    assert_ne!(pushed(&[("forwarded", "rsc;1")]), pushed(&[("rsc", "1")]));
 }
 
 #[test]
