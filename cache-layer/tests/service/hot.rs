@@ -101,7 +101,7 @@ async fn who_is_not_asked_for_leaves() {
     }
     // The sweep runs on a thread of its own.
     for _ in 0..1000 {
-        if handle.stats().entries == 1 {
+        if handle.stats().evictions.expired == 1 {
             break;
         }
         tokio::task::spawn_blocking(|| ()).await.unwrap();
