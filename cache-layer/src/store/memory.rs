@@ -1,5 +1,8 @@
 //! The store in memory, bounded at every moment by the bytes that its entries really hold.
 //!
+//! It is our own because this bound is the point: moka's is an eventual one, which a burst of writers
+//! outruns, what it evicts is dropped some epochs later, and its look-up was a quarter of a hit.
+//!
 //! Readers go by the [`Index`] alone. Whoever puts something in asks the [`Policy`] who leaves, and
 //! an entry is in the one exactly if it is in the other, but for the moment of leaving. What leaves is
 //! dropped when no lock is held. Locks are taken in this order: a key's turn, the books, the index.
