@@ -82,7 +82,8 @@ pub(super) async fn read<B: Body<Data = Bytes>>(
             }
         };
         let length = data.len() as u64;
-        if kept.is_some() && (total + length > limit || !store.make_room(total, length)) {
+        let fits = || store.make_room(total, length) && lead.fill.reserve(length);
+        if kept.is_some() && (total + length > limit || !fits()) {
             kept = None;
             lead.leave_table();
             lead.fill.pass();
@@ -104,7 +105,11 @@ pub(super) async fn read<B: Body<Data = Bytes>>(
             return;
         }
         if kept.is_none() {
-            let window = if store.has_room(0) { WINDOW } else { 0 };
+            let window = if store.ledger().has_room(0) {
+                WINDOW
+            } else {
+                0
+            };
             if !lead.fill.room(window).await {
                 return;
             }
@@ -160,18 +165,19 @@ pub(super) fn keep(
     }
     let store = &shared.pool.store;
     let own = total as u64;
-    if !store.make_room(own, own) {
-        shared.counters.refused_room.count();
-        return;
-    }
-    let body = frames.concat();
     let ledger = store.ledger();
-    let content = match shape.part {
-        None => Content::Whole(ledger.hold(body)),
-        Some(part) => match Parts::new(part, body.into()) {
+    let body = store.make_room(own, own).then(|| frames.concat());
+    let content = match (body, shape.part) {
+        (None, _) => None,
+        (Some(body), None) => ledger.hold(body).map(Content::Whole),
+        (Some(body), Some(part)) => match Parts::new(part, body.into()) {
             Some(parts) => Content::of(parts.at_most(shared.settings.max_body_bytes()), ledger),
             None => return,
         },
+    };
+    let Some(content) = content else {
+        shared.counters.refused_room.count();
+        return;
     };
     let stored = Stored::new(ledger, Head::clone(head), content, trailers);
     shared.put(key, Arc::new(stored), None);

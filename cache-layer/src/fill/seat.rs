@@ -58,6 +58,8 @@ struct State {
     /// Too large to keep: frames that all have seen are dropped.
     passing: bool,
     charge: Charge,
+    /// Octets that are counted already, and still to be shown.
+    reserved: u64,
 }
 
 enum End {
@@ -91,6 +93,7 @@ impl Fill {
                 seats,
                 passing: false,
                 charge: Charge::new(&newcomer.ledger, 0),
+                reserved: 0,
             }),
             moved: Notify::new(),
         });
@@ -145,10 +148,18 @@ impl Fill {
         }
     }
 
+    /// Counts so many octets before they are shown; false if there is no room for all of them.
+    pub(super) fn reserve(&self, octets: u64) -> bool {
+        let mut state = self.lock();
+        state.reserved += octets;
+        state.charge.grow(octets)
+    }
+
     pub(super) fn push(&self, frame: Bytes) {
         let mut state = self.lock();
-        let held = state.charge.bytes() + frame.len() as u64;
-        state.charge.set(held);
+        let ahead = state.reserved.min(frame.len() as u64);
+        state.reserved -= ahead;
+        state.charge.grow(frame.len() as u64 - ahead);
         state.frames.push_back(frame);
         wake(state);
     }
@@ -184,7 +195,7 @@ impl Fill {
                 if state.seats.is_empty() {
                     return false;
                 }
-                if state.charge.bytes() <= most {
+                if state.charge.held() <= most {
                     return true;
                 }
             }
@@ -237,14 +248,12 @@ impl State {
 
     fn drop_seen(&mut self) {
         let slowest = self.slowest();
-        let mut held = self.charge.bytes();
         while self.first < slowest
             && let Some(frame) = self.frames.pop_front()
         {
-            held -= frame.len() as u64;
+            self.charge.shrink(frame.len() as u64);
             self.first += 1;
         }
-        self.charge.set(held);
     }
 }
 

@@ -43,9 +43,14 @@ impl Index {
             .is_some_and(|there| Arc::ptr_eq(there, resource))
         {
             shard.remove(&digest);
-            // A map that was large once is not kept large by what is left.
+            // A map that was large once is not kept large by what is left. Nobody waits for the lock
+            // while the large one is given back: an allocator may use the occasion to tidy up.
             if shard.len() < shard.capacity() / 8 {
-                shard.shrink_to_fit();
+                let mut smaller = Map::with_capacity_and_hasher(shard.len(), Identity);
+                smaller.extend(shard.drain());
+                let larger = std::mem::replace(&mut *shard, smaller);
+                drop(shard);
+                drop(larger);
             }
         }
     }

@@ -78,7 +78,7 @@ impl MemoryStore {
         Self {
             index: Index::new(),
             books: Mutex::new(Policy::new(max_bytes, eviction)),
-            ledger: Arc::default(),
+            ledger: Arc::new(Ledger::new(max_bytes.saturating_add(max_bytes / 4))),
             clock: Clock::new(max_idle),
             max_bytes,
             max_variants,
@@ -164,7 +164,7 @@ impl MemoryStore {
             .map_or(0, |before| before + 1);
         variants.insert(place, stored);
         let resource = Arc::new(Resource::new(&self.ledger, &self.clock, key, variants));
-        if !self.has_room(0) {
+        if !resource.is_counted() {
             return Put::NoRoom;
         }
         self.admit(key.digest(), resource)
@@ -198,17 +198,13 @@ impl MemoryStore {
         }
     }
 
-    /// Whether so many bytes more are within the bound: what is stored never exceeds it; what is on its
-    /// way, or still read after it has left, may take a quarter more together with it.
-    pub(crate) fn has_room(&self, more: u64) -> bool {
-        let most = self.max_bytes.saturating_add(self.max_bytes / 4);
-        self.ledger.bytes().saturating_add(more) <= most
-    }
-
-    /// Makes room for so many bytes `more` on behalf of a fill that holds `own` already: its own answer
-    /// alone may push others out, not all that are on their way together.
+    /// Makes room for so many bytes `more` on behalf of a fill that holds `own` already, if it can.
+    ///
+    /// What is stored never exceeds its bound; what is on its way, or still read after it has left, may
+    /// take a quarter more together with it. A fill's own answer may push others out beyond that, not all
+    /// that are on their way together.
     pub(crate) fn make_room(&self, own: u64, more: u64) -> bool {
-        if self.has_room(more) {
+        if self.ledger.has_room(more) {
             return true;
         }
         let others = self
@@ -222,7 +218,7 @@ impl MemoryStore {
         let goal = most.saturating_sub(others.saturating_add(own).saturating_add(more));
         let excess = self.books().bytes().saturating_sub(goal);
         self.evict(excess, &self.evicted.room);
-        self.has_room(more)
+        self.ledger.has_room(more)
     }
 
     pub(crate) fn remove(&self, key: &Key) {
@@ -276,11 +272,10 @@ impl MemoryStore {
     pub(crate) fn sweep(&self) {
         let now = self.clock.now();
         self.in_slices(u64::MAX, &self.evicted.expired, |books, _| {
-            let more = books.expire(now, SLICE);
             match books.pop_useless(now) {
                 Some(useless) => Coldest::One(useless),
-                None if more => Coldest::NotYet,
-                None => Coldest::Nobody,
+                None if books.expire(now, SLICE) => Coldest::NotYet,
+                None => books.pop_useless(now).map_or(Coldest::Nobody, Coldest::One),
             }
         });
     }
@@ -289,11 +284,10 @@ impl MemoryStore {
     pub(crate) fn drop_expired(&self, bytes: u64) -> u64 {
         let now = self.clock.now();
         self.in_slices(bytes, &self.evicted.expired, |books, _| {
-            let more = books.expire(now, SLICE);
             match books.pop_expired() {
                 Some(expired) => Coldest::One(expired),
-                None if more => Coldest::NotYet,
-                None => Coldest::Nobody,
+                None if books.expire(now, SLICE) => Coldest::NotYet,
+                None => books.pop_expired().map_or(Coldest::Nobody, Coldest::One),
             }
         })
     }

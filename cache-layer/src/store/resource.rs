@@ -110,6 +110,12 @@ impl Resource {
         self.variants.iter().any(|stored| is(&stored.head))
     }
 
+    /// Whether there was room for it.
+    pub(super) fn is_counted(&self) -> bool {
+        let variants = &self.variants;
+        self.charge.is_whole() && variants.iter().all(|stored| stored.is_counted())
+    }
+
     /// Whether nobody renews it yet; true once.
     pub(crate) fn renew(&self) -> bool {
         self.uses.renew()
@@ -138,7 +144,7 @@ impl Entry for Resource {
 
     fn weight(&self) -> u64 {
         let variants = self.variants.iter().map(|stored| stored.weight());
-        self.charge.bytes() + variants.sum::<u64>()
+        self.charge.held() + variants.sum::<u64>()
     }
 
     fn uses(&self) -> &Uses {

@@ -31,12 +31,12 @@ pub(crate) enum Content {
 }
 
 impl Content {
-    /// Parts that are all of it are the whole.
-    pub(crate) fn of(parts: Parts, ledger: &Arc<Ledger>) -> Self {
-        match parts.whole() {
-            Some(body) => Self::Whole(ledger.hold(body.into())),
+    /// Parts that are all of it are the whole; none if there is no room for that.
+    pub(crate) fn of(parts: Parts, ledger: &Arc<Ledger>) -> Option<Self> {
+        Some(match parts.whole() {
+            Some(body) => Self::Whole(ledger.hold(body.into())?),
             None => Self::Parts(Box::new(parts)),
-        }
+        })
     }
 
     /// Bytes to be charged with its answer.
@@ -79,9 +79,14 @@ impl Stored {
         }
     }
 
+    /// Whether there was room for it.
+    pub(super) fn is_counted(&self) -> bool {
+        self.charge.is_whole()
+    }
+
     /// Bytes that are free when it goes, if nobody reads it any more.
     pub(super) fn weight(&self) -> u64 {
-        self.charge.bytes() + self.whole().map_or(0, held_bytes)
+        self.charge.held() + self.whole().map_or(0, held_bytes)
     }
 
     pub(crate) fn trailers(&self) -> Option<HeaderMap> {
@@ -123,7 +128,10 @@ impl Stored {
                     // What does not fit is left out: the newer answer is the one to keep.
                     return self;
                 }
-                Content::of(all, ledger)
+                match Content::of(all, ledger) {
+                    Some(content) => content,
+                    None => return self,
+                }
             }
         };
         let head = self.head.clone().over(&older.head);
