@@ -1,12 +1,17 @@
-//! Memory: what is asked for often stays, and nothing grows with time.
+//! Memory: bounds that hold at every moment, on real threads, and nothing that grows with time.
 
 use crate::support::*;
-use cache_layer::{Cache, CacheLayer, Eviction};
+use cache_layer::{Cache, CacheHandle, CacheLayer, Eviction};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
 use std::time::Duration;
 use tokio::time::advance;
 use tower::{Layer, ServiceExt};
 
 const BOUND: u64 = 1 << 20;
+
+const ALL: [Eviction; 3] = [Eviction::TinyLfu, Eviction::Lru, Eviction::SoonestToExpire];
 
 /// Answers of so many bytes as the last part of the path says.
 fn sizes() -> Origin {
@@ -27,6 +32,61 @@ async fn held(cache: &Cache<Origin>, uris: &[String]) -> usize {
         held += usize::from(is_held(cache, uri).await);
     }
     held
+}
+
+/// Looks at the books as often as it can until it is told to stop; the most that it saw.
+fn watch(handle: CacheHandle) -> impl FnOnce() -> u64 {
+    let done = Arc::new(AtomicBool::new(false));
+    let watched = Arc::clone(&done);
+    let watcher = thread::spawn(move || {
+        let mut most = 0;
+        while !watched.load(Ordering::Relaxed) {
+            most = most.max(handle.stats().bytes);
+            thread::yield_now();
+        }
+        most
+    });
+    move || {
+        done.store(true, Ordering::Relaxed);
+        watcher.join().unwrap()
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn many_fills_at_once_stay_within_the_bound() {
+    for eviction in ALL {
+        // In pieces, while others come in between: what is on its way counts too.
+        let origin = Origin::new(|call, _| {
+            let (script, body) = Script::new();
+            tokio::spawn(async move {
+                for _ in 0..call % 20 {
+                    if !script.data(vec![b'x'; 4096]) {
+                        break;
+                    }
+                    tokio::task::yield_now().await;
+                }
+            });
+            head(&[FRESH], body)
+        });
+        let layer = CacheLayer::new(BOUND).eviction(eviction);
+        let (cache, stop) = (layer.layer(origin), watch(layer.handle()));
+        let client = |client: u64| {
+            let cache = cache.clone();
+            async move {
+                for n in 0..150 {
+                    let uri = format!("http://a/{client}/{n}");
+                    assert!(ask(&cache, get(&uri)).await.body.is_ok());
+                }
+            }
+        };
+        let clients: Vec<_> = (0..32).map(|n| tokio::spawn(client(n))).collect();
+        for client in clients {
+            client.await.unwrap();
+        }
+        let most = stop();
+        assert!(most > BOUND / 2, "{eviction:?}: the room is used: {most}");
+        assert!(most <= BOUND * 5 / 4, "{eviction:?}: {most} of {BOUND}");
+    }
 }
 
 #[tokio::test(start_paused = true)]
