@@ -325,7 +325,8 @@ pub struct Named {
 /// A target in its parts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Target {
-    namespace: Vec<u8>,
+    /// As set.
+    pub namespace: Vec<u8>,
     /// `http` where none is written.
     pub scheme: String,
     /// In its normal form.
