@@ -3,7 +3,7 @@
 use crate::fill::Lifetimes;
 use crate::key::{Named, NoKey};
 use crate::look::Look;
-use crate::request::{Facts, target_uri};
+use crate::request::target_uri;
 use crate::rfc9111::directives::RequestDirectives;
 use crate::settings::Settings;
 use crate::shared::Shared;
@@ -57,11 +57,7 @@ pub(crate) fn plan<'a, B: Body>(shared: &'a Shared, request: &'a Request<B>) -> 
     {
         return Plan::Method;
     }
-    let facts = Facts::read(
-        request.headers(),
-        &settings.credential_headers,
-        &settings.keys.override_fields,
-    );
+    let facts = settings.facts(request.headers());
     let uri = target_uri(request);
     let no_key = |why: NoKey| match settings.keys.refusal(why) {
         Some(status) => Plan::Refuse(status, why.into()),

@@ -3,7 +3,6 @@
 use crate::body::{RequestBody, ResponseBody};
 use crate::cache_status::{Details, Outcome};
 use crate::fill::{Answer, Arrival, Lifetimes};
-use crate::request::Facts;
 use crate::rfc9111::directives::RequestDirectives;
 use crate::rfc9111::invalidation::resolve;
 use crate::rfc9111::reuse::Forward;
@@ -88,11 +87,7 @@ impl<S> Post<S> {
         let task = {
             let shared = Arc::clone(&shared);
             async move {
-                let facts = Facts::read(
-                    &fields,
-                    &shared.settings.credential_headers,
-                    &shared.settings.keys.override_fields,
-                );
+                let facts = shared.settings.facts(&fields);
                 let arrival = Arrival {
                     shared: &shared,
                     lead: &lead,

@@ -74,6 +74,7 @@ pub(crate) fn is_renewable<B>(shared: &Shared, found: &Found, client: &Request<B
     for_all(shared, client.method(), headers, extensions, found.stored()).is_some()
 }
 
+/// The request that any client could have sent.
 fn request_for_all(
     shared: &Shared,
     client: &request::Parts,

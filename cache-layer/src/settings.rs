@@ -7,7 +7,7 @@ use crate::request::{CREDENTIALS, Facts, Names};
 use crate::rfc9111::lifetime::Configured;
 use crate::rfc9111::storable::{Asked, Cookies, Credentials, Policy, SetCookie};
 use crate::store::Eviction;
-use http::{Extensions, HeaderName, header};
+use http::{Extensions, HeaderMap, HeaderName, header};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -140,6 +140,14 @@ impl Settings {
             stale_while_revalidate: self.stale_while_revalidate,
             stale_if_error: self.stale_if_error,
         }
+    }
+
+    pub(crate) fn facts<'a>(&self, headers: &'a HeaderMap) -> Facts<'a> {
+        Facts::read(
+            headers,
+            &self.credential_headers,
+            &self.keys.override_fields,
+        )
     }
 
     /// What a request's fields say that decides over storing and sharing its answer.

@@ -4,7 +4,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Counts since the layer was made, and what it holds now.
 ///
-/// Every request is counted once, in the first six fields.
+/// Every request is counted once: in `hits`, `collapsed`, `misses`, `bypassed`, `writes` or
+/// `unsatisfied`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct CacheStats {
@@ -44,7 +45,7 @@ pub struct CacheStats {
     /// Bytes held by entries and by fills in flight: bodies, fields, keys and bookkeeping; and by bodies
     /// that clients still read after their entries have left.
     pub bytes: u64,
-    /// What `bytes` is bounded by.
+    /// What the entries' bytes are bounded by; all of `bytes` together, by a quarter more.
     pub max_bytes: u64,
 }
 
@@ -144,7 +145,7 @@ pub struct TopKey {
     pub id: u128,
     /// Hits or bytes, as asked for.
     pub count: u64,
-    /// By so much the count may be too high; it is never too low.
+    /// By so much the count may be too high.
     pub over: u64,
     /// The key, if it was asked for and there is still an entry.
     pub key: Option<String>,

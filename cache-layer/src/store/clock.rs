@@ -15,7 +15,8 @@ impl Clock {
         Self {
             start: Instant::now(),
             uses: UseClock::default(),
-            max_idle: max_idle.map(|idle| idle.as_millis() as u64),
+            // Not zero: a hit counts for a moment at least.
+            max_idle: max_idle.map(|idle| (idle.as_millis() as u64).max(1)),
         }
     }
 

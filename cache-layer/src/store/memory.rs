@@ -12,7 +12,7 @@ use super::head::Head;
 use super::hottest::{Count, Hottest, TopBy, due, rest};
 use super::index::Index;
 use super::ledger::Ledger;
-use super::policy::{Cause, Coldest, Entry, Eviction, Policy};
+use super::policy::{Cause, Entry, Eviction, Policy};
 use super::resource::{Resource, Variants};
 use super::stored::Stored;
 use crate::key::{Key, Lookup};
@@ -21,14 +21,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// How many entries leave while the books are closed to others.
-const SLICE: usize = 64;
-
 pub(crate) struct MemoryStore {
-    index: Index,
+    pub(super) index: Index,
     books: Mutex<Policy<Resource>>,
     ledger: Arc<Ledger>,
-    clock: Clock,
+    pub(super) clock: Clock,
     max_bytes: u64,
     max_variants: usize,
     eviction: Eviction,
@@ -228,7 +225,7 @@ impl MemoryStore {
     }
 
     /// False if it had left already.
-    fn take_out(&self, resource: &Arc<Resource>) -> bool {
+    pub(super) fn take_out(&self, resource: &Arc<Resource>) -> bool {
         let was_there = self.books().remove(resource);
         if was_there {
             self.leave(resource, &self.evicted.invalidated);
@@ -237,7 +234,7 @@ impl MemoryStore {
     }
 
     /// One whom the books know no more leaves the index too.
-    fn leave(&self, resource: &Arc<Resource>, counter: &Counter) {
+    pub(super) fn leave(&self, resource: &Arc<Resource>, counter: &Counter) {
         self.index.remove(resource.digest(), resource);
         self.note_rest(resource);
         counter.count();
@@ -268,88 +265,12 @@ impl MemoryStore {
         self.books().len() as u64
     }
 
-    /// Removes what is of no use to anybody any more.
-    pub(crate) fn sweep(&self) {
-        let now = self.clock.now();
-        self.in_slices(u64::MAX, &self.evicted.expired, |books, _| {
-            match books.pop_useless(now) {
-                Some(useless) => Coldest::One(useless),
-                None if books.expire(now, SLICE) => Coldest::NotYet,
-                None => books.pop_useless(now).map_or(Coldest::Nobody, Coldest::One),
-            }
-        });
-    }
-
-    /// Removes what has expired, useful or not, of so many bytes; returns what they weighed.
-    pub(crate) fn drop_expired(&self, bytes: u64) -> u64 {
-        let now = self.clock.now();
-        self.in_slices(bytes, &self.evicted.expired, |books, _| {
-            match books.pop_expired() {
-                Some(expired) => Coldest::One(expired),
-                None if books.expire(now, SLICE) => Coldest::NotYet,
-                None => books.pop_expired().map_or(Coldest::Nobody, Coldest::One),
-            }
-        })
-    }
-
-    /// Removes what the policy values least, of so many bytes; returns what they weighed.
-    pub(crate) fn part_with(&self, bytes: u64) -> u64 {
-        self.evict(bytes, &self.evicted.reclaimed)
-    }
-
-    fn evict(&self, bytes: u64, counter: &Counter) -> u64 {
-        self.in_slices(bytes, counter, |books, looks| books.pop_coldest(looks))
-    }
-
-    /// Removes those that are so; returns what they weighed.
-    pub(crate) fn remove_those(&self, so: impl Fn(&Resource) -> bool) -> u64 {
-        let mut weight = 0;
-        for resource in self.index.find(so).flatten() {
-            if self.take_out(&resource) {
-                weight += resource.weight();
-            }
-        }
-        weight
-    }
-
-    /// Parts with one after the other, of so many bytes in all, and lets others at the books now and
-    /// then; returns the bytes that they weighed.
-    fn in_slices(
-        &self,
-        bytes: u64,
-        counter: &Counter,
-        next: impl Fn(&mut Policy<Resource>, usize) -> Coldest<Resource>,
-    ) -> u64 {
-        let mut weight = 0;
-        let mut gone = Vec::with_capacity(SLICE);
-        let mut over = false;
-        while !over && weight < bytes {
-            let mut books = self.books();
-            for _ in 0..SLICE {
-                match next(&mut books, SLICE) {
-                    Coldest::One(entry) => {
-                        weight += entry.weight();
-                        gone.push(entry);
-                    }
-                    Coldest::NotYet => break,
-                    Coldest::Nobody => over = true,
-                }
-                if over || weight >= bytes {
-                    break;
-                }
-            }
-            drop(books);
-            gone.drain(..).for_each(|entry| self.leave(&entry, counter));
-        }
-        weight
-    }
-
     fn turn(&self, digest: u128) -> MutexGuard<'_, ()> {
         let turn = &self.writers[digest as usize % self.writers.len()];
         turn.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn books(&self) -> MutexGuard<'_, Policy<Resource>> {
+    pub(super) fn books(&self) -> MutexGuard<'_, Policy<Resource>> {
         self.books.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

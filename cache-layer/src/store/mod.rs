@@ -5,6 +5,7 @@ mod head;
 mod hottest;
 mod index;
 mod invalidation;
+mod leaving;
 mod ledger;
 mod marks;
 mod memory;

@@ -122,6 +122,31 @@ async fn who_is_not_asked_for_leaves() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn who_was_asked_for_just_now_is_not_idle() {
+    let layer = CacheLayer::new(1 << 20).time_to_idle(Duration::from_nanos(1));
+    let cache = layer.layer(for_a_minute(1));
+    ask(&cache, get("http://a/")).await;
+    assert_eq!(ask(&cache, get("http://a/")).await.cache(), "hit");
+    advance(Duration::from_millis(1)).await;
+    assert_ne!(ask(&cache, get("http://a/")).await.cache(), "hit");
+}
+
+#[tokio::test(start_paused = true)]
+async fn more_variants_than_are_kept_cost_the_oldest() {
+    let origin = Origin::new(|_, _| answer(&[FRESH, ("vary", "x-kind")], "x"));
+    let layer = CacheLayer::new(1 << 20).max_variants(2);
+    let cache = layer.layer(origin);
+    let of = async |kind: &str| {
+        let asked = request("GET", "http://a/", &[("x-kind", kind)]);
+        ask(&cache, asked).await.cache() == "hit"
+    };
+    for kind in ["a", "b", "c"] {
+        assert!(!of(kind).await);
+    }
+    assert!(of("b").await && of("c").await && !of("a").await);
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_top_keys_by_hits_and_by_bytes() {
     let origin = Origin::new(|_, request| {
         let large = request.uri().path().starts_with("/large");

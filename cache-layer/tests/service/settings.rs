@@ -118,6 +118,18 @@ fn settings_that_cannot_work_say_so() {
         message(|| drop(layer().max_ttl(Duration::ZERO))),
         "max_ttl is 0 s, but must be longer"
     );
+    assert_eq!(
+        message(|| drop(layer().max_variants(257))),
+        "max_variants is 257, but must be from 1 to 256"
+    );
+    assert_eq!(
+        message(|| drop(layer().time_to_idle(Duration::ZERO))),
+        "time_to_idle is 0 s, but must be longer"
+    );
+    assert_eq!(
+        message(|| drop(layer().refresh_ahead(f64::NAN))),
+        "refresh_ahead is NaN, but must be from 0.0 to 0.5"
+    );
     let bounds = "min_ttl is 61s, but must be at most max_ttl, which is 60s";
     let (most, least) = (Duration::from_secs(60), Duration::from_secs(61));
     for f in [

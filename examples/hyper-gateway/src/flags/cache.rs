@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use cache_layer::{CacheLayer, CacheStatus, Cookies, Credentials, Eviction, SetCookie};
-use clap::{ArgAction, Args};
+use clap::{ArgAction, Args, value_parser};
 use http::HeaderName;
 
 use super::values::{duration, size, some_size, switch};
@@ -25,6 +25,10 @@ pub struct CacheFlags {
     /// Largest header section of a response the cache stores.
     #[arg(long, value_name = "SIZE", default_value = "32KiB", value_parser = some_size)]
     pub max_header_bytes: u64,
+
+    /// Most responses to one URI that differ by the request fields their Vary names.
+    #[arg(long, value_name = "N", default_value = "32", value_parser = value_parser!(u16).range(1..=256))]
+    pub max_variants: u16,
 
     /// Most fields a response's Vary may name for the cache to store it; 0 for none with a Vary.
     #[arg(long, value_name = "N", default_value = "8")]
@@ -129,6 +133,7 @@ impl CacheFlags {
             let mut layer = CacheLayer::new(self.bytes)
                 .max_entry_bytes(self.max_entry_bytes)
                 .max_header_bytes(self.max_header_bytes)
+                .max_variants(self.max_variants.into())
                 .max_vary_names(self.max_vary_names)
                 .vary_on(self.vary_on.iter().cloned())
                 .heuristic(self.heuristic)

@@ -99,7 +99,7 @@ fn who_leaves_and_who_is_fetched_ahead_is_read() {
     let flags = flags.unwrap().cache;
     assert_eq!(flags.eviction, Eviction::SoonestToExpire);
     assert_eq!(flags.time_to_idle.unwrap().as_secs(), 600);
-    assert_eq!(flags.refresh_ahead, 0.1);
+    assert_eq!((flags.refresh_ahead, flags.max_variants), (0.1, 32));
     let none = read("--upstream http://h --eviction lru").unwrap().cache;
     assert_eq!(none.eviction, Eviction::Lru);
     assert!(none.time_to_idle.is_none() && none.refresh_ahead == 0.0);
@@ -224,6 +224,7 @@ fn every_refusal_is_one_line_that_names_the_flag() {
             "--max-header-bytes",
         ),
         ("--upstream http://h --max-vary-names -1", "-1"),
+        ("--upstream http://h --max-variants 0", "--max-variants"),
         ("--upstream http://h --eviction fifo", "must be tiny-lfu"),
         ("--upstream http://h --time-to-idle 0s", "--time-to-idle"),
         ("--upstream http://h --refresh-ahead 0.6", "from 0 to 0.5"),
