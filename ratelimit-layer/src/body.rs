@@ -1,6 +1,6 @@
 //! The response body: the service's own, or the answer to a refusal.
 
-use crate::concurrency::Permit;
+use crate::concurrency::Place;
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use pin_project::pin_project;
@@ -11,7 +11,8 @@ use std::task::{Context, Poll, ready};
 /// Body of the responses of this crate's services.
 ///
 /// Around the body of the service below it holds the request's permit, if there is one, until that
-/// body ends, fails or is dropped.
+/// body ends, fails or is dropped, or lends it to others while nobody reads
+/// ([`max_idle`](crate::ConcurrencyLimitLayer::max_idle)).
 #[pin_project]
 pub struct ResponseBody<B> {
     #[pin]
@@ -23,15 +24,15 @@ enum Kind<B> {
     Inner {
         #[pin]
         body: B,
-        permit: Option<Permit>,
+        place: Option<Place>,
     },
     Made(Bytes),
 }
 
 impl<B> ResponseBody<B> {
-    pub(crate) fn inner(body: B, permit: Option<Permit>) -> Self {
+    pub(crate) fn inner(body: B, place: Option<Place>) -> Self {
         Self {
-            kind: Kind::Inner { body, permit },
+            kind: Kind::Inner { body, place },
         }
     }
 
@@ -51,11 +52,17 @@ impl<B: Body<Data = Bytes>> Body for ResponseBody<B> {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
         match self.project().kind.project() {
-            KindProjection::Inner { mut body, permit } => {
+            KindProjection::Inner { mut body, place } => {
+                if let Some(place) = place {
+                    ready!(place.poll_take(cx));
+                }
                 let frame = ready!(body.as_mut().poll_frame(cx));
                 // A server need not ask again once the body has said that this was all.
                 if !matches!(frame, Some(Ok(_))) || body.is_end_stream() {
-                    permit.take();
+                    *place = None;
+                }
+                if let Some(place) = place {
+                    place.rest();
                 }
                 Poll::Ready(frame)
             }

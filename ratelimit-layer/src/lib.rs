@@ -48,8 +48,8 @@ mod table;
 
 pub use body::ResponseBody;
 pub use concurrency::{
-    ConcurrencyHandle, ConcurrencyLimit, ConcurrencyLimitLayer, ConcurrencyLimited,
-    ConcurrencyStats, Hold, Scope,
+    AtOnce, ConcurrencyHandle, ConcurrencyLimit, ConcurrencyLimitLayer, ConcurrencyLimited,
+    ConcurrencyStats, Hold, InLine, Patience, Scope,
 };
 pub use error::ConfigError;
 pub use future::ResponseFuture;

@@ -131,11 +131,12 @@ impl<K: fmt::Debug, R> fmt::Debug for Rules<K, R> {
     }
 }
 
-/// The setters of [`Rules`], for a layer with the fields `rules` and others that stay as they are.
+/// The setters of [`Rules`], for a layer with the fields `rules` and others that stay as they are,
+/// and perhaps one more type parameter.
 macro_rules! rule_setters {
-    ($layer:ident, $why:ident, [$($field:ident),*]) => {
-        impl<K, R> $layer<K, R> {
-            fn map_rules<K2, R2>(self, map: impl FnOnce(Rules<K, R>) -> Rules<K2, R2>) -> $layer<K2, R2> {
+    ($layer:ident, $why:ident, [$($field:ident),*] $(, $patience:ident)?) => {
+        impl<K, R $(, $patience)?> $layer<K, R $(, $patience)?> {
+            fn map_rules<K2, R2>(self, map: impl FnOnce(Rules<K, R>) -> Rules<K2, R2>) -> $layer<K2, R2 $(, $patience)?> {
                 let Self { rules, $($field),* } = self;
                 $layer { rules: map(rules), $($field),* }
             }
@@ -143,7 +144,7 @@ macro_rules! rule_setters {
             /// Tells clients apart by what the closure makes of a request; `None`: it has no key.
             /// Only the key's hash is kept. The default is the peer's address, see
             /// [`ClientIp::peer`].
-            pub fn key_by<F, C>(self, key: F) -> $layer<KeyFn<F, C>, R>
+            pub fn key_by<F, C>(self, key: F) -> $layer<KeyFn<F, C>, R $(, $patience)?>
             where
                 F: Fn(&Parts) -> Option<C>,
                 C: Hash,
@@ -153,7 +154,7 @@ macro_rules! rule_setters {
 
             /// Tells clients apart by a [`ClientKey`], such as [`ClientIp`] behind proxies or a
             /// [`ClientHeader`](crate::ClientHeader). The default is [`ClientIp::peer`].
-            pub fn with_key<C: ClientKey>(self, key: C) -> $layer<C, R> {
+            pub fn with_key<C: ClientKey>(self, key: C) -> $layer<C, R $(, $patience)?> {
                 self.map_rules(|rules| rules.with_key(key))
             }
 
@@ -186,7 +187,7 @@ macro_rules! rule_setters {
 
             /// Answers refused requests with what the closure returns, in place of problem+json or
             /// the gRPC status. The reason is put into the response's extensions either way.
-            pub fn with_rejection<F, B>(self, rejection: F) -> $layer<K, F>
+            pub fn with_rejection<F, B>(self, rejection: F) -> $layer<K, F $(, $patience)?>
             where
                 F: Fn(&Parts, &$why) -> Response<B>,
             {

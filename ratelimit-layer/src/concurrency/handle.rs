@@ -1,6 +1,6 @@
 //! The way to the counts from outside the request path.
 
-use super::permits::Permits;
+use super::permits::{Limits, Permits};
 use crate::counters::Counters;
 use crate::hash::Seeds;
 use std::sync::Arc;
@@ -10,18 +10,19 @@ use std::sync::Arc;
 pub(super) struct State {
     pub(super) permits: Arc<Permits>,
     pub(super) seeds: Seeds,
-    pub(super) counters: Counters<4>,
+    pub(super) counters: Counters<5>,
 }
 
 pub(super) const ADMITTED: usize = 0;
 pub(super) const REFUSED: usize = 1;
 pub(super) const EXEMPT: usize = 2;
 pub(super) const UNKEYED: usize = 3;
+pub(super) const TIMED_OUT: usize = 4;
 
 impl State {
-    pub(super) fn new(per_client: usize, total: usize) -> Arc<Self> {
+    pub(super) fn new(limits: Limits) -> Arc<Self> {
         Arc::new(Self {
-            permits: Permits::new(per_client, total),
+            permits: Permits::new(limits),
             seeds: Seeds::new(),
             counters: Counters::new(),
         })
@@ -36,6 +37,34 @@ pub struct ConcurrencyHandle {
 }
 
 impl ConcurrencyHandle {
+    /// Lets each client have `n` requests in flight from now on, 1 and more.
+    ///
+    /// What is in flight stays: after a lower limit newcomers are refused, or wait, until enough
+    /// have left; a higher one lets those in that wait.
+    ///
+    /// # Panics
+    ///
+    /// When `n` is 0.
+    #[track_caller]
+    pub fn set_limit(&self, n: usize) {
+        assert!(n > 0, "the concurrency limit is 0, but must be 1 or more");
+        self.state.permits.set_per_client(n);
+    }
+
+    /// Lets all clients together have `n` requests in flight from now on, 1 and more; likewise.
+    ///
+    /// # Panics
+    ///
+    /// When `n` is 0.
+    #[track_caller]
+    pub fn set_max_total(&self, n: usize) {
+        assert!(
+            n > 0,
+            "the total concurrency limit is 0, but must be 1 or more"
+        );
+        self.state.permits.set_total(n);
+    }
+
     /// What is in flight now, and what has been counted since the layer was built.
     #[must_use]
     pub fn stats(&self) -> ConcurrencyStats {
@@ -44,9 +73,14 @@ impl ConcurrencyHandle {
         } = &*self.state;
         ConcurrencyStats {
             in_flight: permits.in_flight() as u64,
+            waiting: permits.waiting() as u64,
             clients: permits.clients() as u64,
+            limit: permits.per_client() as u64,
+            max_total: Some(permits.total() as u64).filter(|total| *total < usize::MAX as u64),
             admitted: counters.sum(ADMITTED),
             refused: counters.sum(REFUSED),
+            timed_out: counters.sum(TIMED_OUT),
+            lent: permits.lent() as u64,
             exempt: counters.sum(EXEMPT),
             unkeyed: counters.sum(UNKEYED),
         }
@@ -59,12 +93,22 @@ impl ConcurrencyHandle {
 pub struct ConcurrencyStats {
     /// Permits out now.
     pub in_flight: u64,
-    /// Clients that hold permits now.
+    /// Requests in line now.
+    pub waiting: u64,
+    /// Clients that hold permits or wait now.
     pub clients: u64,
+    /// How many requests each client may have in flight now.
+    pub limit: u64,
+    /// How many all clients together may have in flight now; `None`: as many as they like.
+    pub max_total: Option<u64>,
     /// Requests that got a permit.
     pub admitted: u64,
-    /// Requests refused.
+    /// Requests refused, those whose time in line ran out among them.
     pub refused: u64,
+    /// Requests whose time in line ran out.
+    pub timed_out: u64,
+    /// How often a body that nobody read has lent its place.
+    pub lent: u64,
     /// Requests that `exempt` let through, not counted as admitted.
     pub exempt: u64,
     /// Requests without a client key, whatever became of them; those that shared one limit are

@@ -1,8 +1,11 @@
 //! [`ConcurrencyLimitLayer`] and its settings.
 
 use super::handle::{ConcurrencyHandle, State};
+use super::patience::{AtOnce, InLine};
+use super::permits::Limits;
 use super::service::{ConcurrencyLimit, ConcurrencyLimited, Shared};
 use crate::fields::PolicyName;
+use crate::future::Keep;
 use crate::key::{ClientIp, ClientKey, KeyFn};
 use crate::rejection::Standard;
 use crate::rules::{Rules, Unkeyed, rule_setters};
@@ -10,7 +13,9 @@ use http::Response;
 use http::request::Parts;
 use std::fmt;
 use std::hash::Hash;
+use std::marker::PhantomData;
 use std::sync::Arc;
+use std::time::Duration;
 use tower_layer::Layer;
 
 /// How long a request holds its permit.
@@ -29,9 +34,10 @@ pub enum Hold {
 ///
 /// A request is in flight from the call until its response *body* has ended or is dropped
 /// ([`hold_until`](Self::hold_until) changes that), or until its future is dropped, fails or panics.
-/// Nothing waits: a request beyond the limit is refused at once, with a 429 and problem+json or
-/// `RESOURCE_EXHAUSTED` to gRPC, and holds nothing. All services made by one layer and by its clones
-/// share the counts, which take memory for requests in flight only. An upgrade (WebSocket) is over
+/// A request beyond the limit is refused at once, with a 429 and problem+json or
+/// `RESOURCE_EXHAUSTED` to gRPC, and holds nothing; or it waits in line first, if
+/// [`wait`](Self::wait) says so. All services made by one layer and by its clones
+/// share the counts, which take memory for requests in flight and in line only. An upgrade (WebSocket) is over
 /// with its head, whose body is empty: what follows is not limited here.
 ///
 /// # Examples
@@ -68,11 +74,20 @@ pub enum Hold {
 /// # }
 /// ```
 #[must_use = "layers do nothing until they are applied to a service"]
-pub struct ConcurrencyLimitLayer<K = ClientIp, R = Standard> {
+pub struct ConcurrencyLimitLayer<K = ClientIp, R = Standard, W = AtOnce> {
     rules: Rules<K, R>,
     state: Arc<State>,
-    hold: Hold,
+    limits: Limits,
+    keep: Keep,
+    timeout: Duration,
+    patience: PhantomData<W>,
 }
+
+/// Requests that all clients together may have in line, unless that is set.
+const MAX_WAITING_TOTAL: usize = 1_024;
+
+/// The longest wait: a day.
+const MAX_TIMEOUT: Duration = Duration::from_secs(86_400);
 
 impl ConcurrencyLimitLayer {
     /// Each client may have `n` requests in flight, told apart by the peer's address.
@@ -86,17 +101,31 @@ impl ConcurrencyLimitLayer {
             n > 0,
             "a concurrency limit of 0 cannot be used: allowed is 1 and more"
         );
+        let limits = Limits {
+            per_client: n,
+            total: usize::MAX,
+            waiting: 0,
+            waiting_total: MAX_WAITING_TOTAL,
+        };
         Self {
             rules: Rules::default(),
-            state: State::new(n, usize::MAX),
-            hold: Hold::default(),
+            state: State::new(limits),
+            limits,
+            keep: Keep::default(),
+            timeout: Duration::ZERO,
+            patience: PhantomData,
         }
     }
 }
 
-rule_setters!(ConcurrencyLimitLayer, ConcurrencyLimited, [state, hold]);
+rule_setters!(
+    ConcurrencyLimitLayer,
+    ConcurrencyLimited,
+    [state, limits, keep, timeout, patience],
+    W
+);
 
-impl<K, R> ConcurrencyLimitLayer<K, R> {
+impl<K, R, W> ConcurrencyLimitLayer<K, R, W> {
     /// Lets all clients together have `n` requests in flight; what goes beyond is refused with 503.
     /// The default is no such limit.
     ///
@@ -111,20 +140,120 @@ impl<K, R> ConcurrencyLimitLayer<K, R> {
             n > 0,
             "a total concurrency limit of 0 cannot be used: allowed is 1 and more"
         );
-        self.state = State::new(self.state.permits.per_client(), n);
+        self.limits.total = n;
+        self.limited()
+    }
+
+    /// New counts under the limits as they are now.
+    fn limited(mut self) -> Self {
+        self.state = State::new(self.limits);
+        self
+    }
+
+    /// Lets requests wait instead of refusing them at once: up to `max_waiting` of each client in a
+    /// line of its own, each for up to `timeout`. Both may be 0, which is nobody waits, the default;
+    /// the time is a day at most.
+    ///
+    /// A request waits for its client's limit or for the total, in the order of arrival. It is
+    /// refused as it would have been without waiting when its line is full or its time is up. When
+    /// it is the total that holds requests back, the places that come free go round over the
+    /// clients in line: a client with a thousand waiting gets no more of them than one with a
+    /// single request. A request that is dropped leaves the line, and a place it had just been
+    /// given goes to the next.
+    ///
+    /// A request in line is held in memory, with its body as far as the server has read it; up to
+    /// [`max_waiting_total`](Self::max_waiting_total) are. What waits is called later, so the service
+    /// below must be `Clone`; the *ready* one is kept for the call, with whatever it has reserved by
+    /// saying so. The time is tokio's: a request that waits needs a runtime with a timer.
+    ///
+    /// Set it before taking a [`handle`](Self::handle).
+    ///
+    /// # Panics
+    ///
+    /// When `timeout` is longer than a day.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use ratelimit_layer::ConcurrencyLimitLayer;
+    /// use std::time::Duration;
+    ///
+    /// // Four of each client at once, sixteen more in line for up to two seconds.
+    /// let layer = ConcurrencyLimitLayer::new(4).wait(16, Duration::from_secs(2)).max_total(1_000);
+    /// ```
+    #[track_caller]
+    pub fn wait(
+        self,
+        max_waiting: usize,
+        timeout: Duration,
+    ) -> ConcurrencyLimitLayer<K, R, InLine> {
+        assert!(
+            timeout <= MAX_TIMEOUT,
+            "the time to wait is {timeout:?}, but must be 86400 s or less"
+        );
+        let Self {
+            rules,
+            state,
+            mut limits,
+            keep,
+            ..
+        } = self;
+        // Without time there is no line.
+        limits.waiting = if timeout.is_zero() { 0 } else { max_waiting };
+        ConcurrencyLimitLayer {
+            rules,
+            state,
+            limits,
+            keep,
+            timeout,
+            patience: PhantomData,
+        }
+        .limited()
+    }
+
+    /// How many requests of all clients together may [`wait`](Self::wait), 0 and more; the default
+    /// is 1,024.
+    ///
+    /// Set it before taking a [`handle`](Self::handle).
+    pub fn max_waiting_total(mut self, n: usize) -> Self {
+        self.limits.waiting_total = n;
+        self.limited()
+    }
+
+    /// Lends the place of a response body to others when its reader, having got a piece of it (or the
+    /// head), does not ask for the next for longer than `idle`; 1 ms to a day. The default is to
+    /// hold it however long the client takes.
+    ///
+    /// A client that never reads so holds a place for that long and no longer. The body is not
+    /// broken off, since to many clients that would look like its end: when the client reads again,
+    /// the body takes its turn in the client's line, whatever bounds [`wait`](Self::wait) sets, and
+    /// goes on when there is a place. Time that the *service* takes for the next piece does not
+    /// count. What has been sent and not been read is the server's to bound, and so is the number of
+    /// such connections. The time is tokio's: the body needs a runtime with a timer.
+    ///
+    /// # Panics
+    ///
+    /// When `idle` is outside that range.
+    #[track_caller]
+    pub fn max_idle(mut self, idle: Duration) -> Self {
+        assert!(
+            (Duration::from_millis(1)..=MAX_TIMEOUT).contains(&idle),
+            "the idle limit is {idle:?}, but must be 1 ms to 86400 s"
+        );
+        self.keep.idle = Some(idle);
         self
     }
 
     /// When a permit goes back; the default is [`Hold::BodyEnd`].
     pub fn hold_until(mut self, hold: Hold) -> Self {
-        self.hold = hold;
+        self.keep.hold = hold;
         self
     }
 
     /// A way to the layer's numbers from outside the request path.
     ///
-    /// Take it after the last setter: [`max_total`](Self::max_total) begins new counts, of which an
-    /// older handle knows nothing.
+    /// Take it after the last setter: [`max_total`](Self::max_total) and [`wait`](Self::wait) begin
+    /// new counts, of which an older handle knows nothing.
     #[must_use]
     pub fn handle(&self) -> ConcurrencyHandle {
         ConcurrencyHandle {
@@ -133,32 +262,41 @@ impl<K, R> ConcurrencyLimitLayer<K, R> {
     }
 }
 
-impl<S, K, R> Layer<S> for ConcurrencyLimitLayer<K, R> {
-    type Service = ConcurrencyLimit<S, K, R>;
+impl<S, K, R, W> Layer<S> for ConcurrencyLimitLayer<K, R, W> {
+    type Service = ConcurrencyLimit<S, K, R, W>;
 
     fn layer(&self, inner: S) -> Self::Service {
         ConcurrencyLimit::new(
             inner,
-            Shared::new(self.rules.clone(), Arc::clone(&self.state), self.hold),
+            Shared::new(
+                self.rules.clone(),
+                Arc::clone(&self.state),
+                self.keep,
+                self.timeout,
+            ),
         )
     }
 }
 
-impl<K, R> Clone for ConcurrencyLimitLayer<K, R> {
+impl<K, R, W> Clone for ConcurrencyLimitLayer<K, R, W> {
     fn clone(&self) -> Self {
         Self {
             rules: self.rules.clone(),
             state: Arc::clone(&self.state),
-            hold: self.hold,
+            limits: self.limits,
+            keep: self.keep,
+            timeout: self.timeout,
+            patience: PhantomData,
         }
     }
 }
 
-impl<K: fmt::Debug, R> fmt::Debug for ConcurrencyLimitLayer<K, R> {
+impl<K: fmt::Debug, R, W> fmt::Debug for ConcurrencyLimitLayer<K, R, W> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ConcurrencyLimitLayer")
-            .field("limit", &self.state.permits.per_client())
-            .field("hold", &self.hold)
+            .field("limits", &self.limits)
+            .field("timeout", &self.timeout)
+            .field("keep", &self.keep)
             .field("rules", &self.rules)
             .finish_non_exhaustive()
     }

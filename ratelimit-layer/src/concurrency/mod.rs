@@ -1,11 +1,15 @@
 //! How many at once: [`ConcurrencyLimitLayer`] and its service.
 
 mod handle;
+mod idle;
 mod layer;
+mod patience;
 mod permits;
 mod service;
 
 pub use handle::{ConcurrencyHandle, ConcurrencyStats};
+pub(crate) use idle::Place;
 pub use layer::{ConcurrencyLimitLayer, Hold};
+pub use patience::{AtOnce, InLine, Patience};
 pub(crate) use permits::Permit;
 pub use service::{ConcurrencyLimit, ConcurrencyLimited, Scope};

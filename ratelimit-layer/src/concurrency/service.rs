@@ -1,11 +1,11 @@
 //! [`ConcurrencyLimit`]: takes a permit, then calls the service below, or nobody.
 
-use super::handle::{ADMITTED, EXEMPT, REFUSED, State, UNKEYED};
-use super::layer::Hold;
-use super::permits::{Full, Permit};
+use super::handle::{ADMITTED, EXEMPT, REFUSED, State, TIMED_OUT, UNKEYED};
+use super::patience::{AtOnce, Patience};
+use super::permits::{Full, Permit, Turn};
 use crate::body::ResponseBody;
 use crate::fields::{Fields, PolicyName};
-use crate::future::{Finish, ResponseFuture};
+use crate::future::{Finish, Held, Keep, Next, ResponseFuture, Waiting};
 use crate::key::ClientKey;
 use crate::rejection::{Problem, Rejection};
 use crate::rules::{Rules, Whom};
@@ -14,8 +14,11 @@ use http::request::Parts;
 use http::{Request, Response};
 use http_body::Body;
 use std::fmt;
+use std::marker::PhantomData;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
+use tokio::time::Instant;
 use tower_service::Service;
 
 /// Nobody knows when the next request ends: the least that `Retry-After` can say.
@@ -99,7 +102,8 @@ impl std::error::Error for ConcurrencyLimited {}
 pub(super) struct Shared<K, R> {
     rules: Rules<K, R>,
     state: Arc<State>,
-    hold: Hold,
+    keep: Keep,
+    timeout: Duration,
     fields: Fields,
     client: Problem,
     total: Problem,
@@ -107,7 +111,12 @@ pub(super) struct Shared<K, R> {
 }
 
 impl<K, R> Shared<K, R> {
-    pub(super) fn new(rules: Rules<K, R>, state: Arc<State>, hold: Hold) -> Arc<Self> {
+    pub(super) fn new(
+        rules: Rules<K, R>,
+        state: Arc<State>,
+        keep: Keep,
+        timeout: Duration,
+    ) -> Arc<Self> {
         let limit = state.permits.per_client();
         let (name, client) = (
             &rules.name,
@@ -123,14 +132,26 @@ impl<K, R> Shared<K, R> {
             ),
             rules,
             state,
-            hold,
+            keep,
+            timeout,
         })
     }
 }
 
-impl<K: ClientKey, R> Shared<K, R> {
-    /// The permit to hold, if one is needed, or why there is none.
-    fn admit(&self, parts: &Parts) -> Result<Option<Permit>, Scope> {
+/// Why a request does not go on at once.
+enum Obstacle {
+    /// It has no key.
+    Unkeyed,
+    /// This client, or all together, have as many in flight as they may.
+    Full(u64, Full),
+}
+
+impl<K, R> Shared<K, R> {
+    /// The permit to hold, if one is needed, or why there is none; that is not counted yet.
+    fn admit(&self, parts: &Parts) -> Result<Option<Permit>, Obstacle>
+    where
+        K: ClientKey,
+    {
         let State {
             permits,
             seeds,
@@ -147,8 +168,7 @@ impl<K: ClientKey, R> Shared<K, R> {
             }
             Whom::Nobody => {
                 counters.add(UNKEYED, 0);
-                counters.add(REFUSED, 0);
-                return Err(Scope::Unkeyed);
+                return Err(Obstacle::Unkeyed);
             }
             Whom::Shared(client) => {
                 counters.add(UNKEYED, client);
@@ -156,18 +176,27 @@ impl<K: ClientKey, R> Shared<K, R> {
             }
             Whom::Client(client) => client,
         };
-        let permit = permits.acquire(client);
-        counters.add(if permit.is_ok() { ADMITTED } else { REFUSED }, client);
-        permit.map(Some).map_err(|full| match full {
-            Full::Client => Scope::Client,
-            Full::Total => Scope::Total,
-        })
+        match permits.acquire(client) {
+            Ok(permit) => {
+                counters.add(ADMITTED, client);
+                Ok(Some(permit))
+            }
+            Err(full) => Err(Obstacle::Full(client, full)),
+        }
     }
 
-    fn refuse<B>(&self, parts: &Parts, scope: Scope) -> Response<ResponseBody<B>>
+    fn finish(&self, permit: Option<Permit>) -> Finish {
+        Finish {
+            fields: None,
+            permit: permit.map(|permit| (permit, self.keep)),
+        }
+    }
+
+    fn refuse<B>(&self, parts: &Parts, client: u64, scope: Scope) -> Response<ResponseBody<B>>
     where
         R: Rejection<ConcurrencyLimited, B>,
     {
+        self.state.counters.add(REFUSED, client);
         let why = ConcurrencyLimited {
             policy: self.rules.name.clone(),
             limit: self.state.permits.per_client(),
@@ -190,18 +219,75 @@ impl<K: ClientKey, R> Shared<K, R> {
     }
 }
 
+impl From<Full> for Scope {
+    fn from(full: Full) -> Self {
+        match full {
+            Full::Client => Self::Client,
+            Full::Total => Self::Total,
+        }
+    }
+}
+
+/// A request in line.
+struct InHand<K, R, B> {
+    shared: Arc<Shared<K, R>>,
+    client: u64,
+    parts: Parts,
+    body: B,
+}
+
+/// A request in line and the service that it goes to.
+pub struct Guest<S, K, R, W: Patience<S>, B>(W::Held<InHand<K, R, B>>);
+
+impl<S, K, R, W, ReqBody, ResBody> Held<Permit> for Guest<S, K, R, W, ReqBody>
+where
+    S: Service<Request<ReqBody>, Response = Response<ResBody>>,
+    R: Rejection<ConcurrencyLimited, ResBody>,
+    W: Patience<S>,
+{
+    type Future = S::Future;
+    type Body = ResBody;
+
+    fn call(self, permit: Permit) -> Next<S::Future, ResBody> {
+        let (mut service, request) = W::open(self.0);
+        let shared = request.shared;
+        shared.state.counters.add(ADMITTED, request.client);
+        let future = service.call(Request::from_parts(request.parts, request.body));
+        Next::Called(future, shared.finish(Some(permit)))
+    }
+
+    fn refuse(self) -> Next<S::Future, ResBody> {
+        let (_, request) = W::open(self.0);
+        let (shared, client) = (request.shared, request.client);
+        shared.state.counters.add(TIMED_OUT, client);
+        let scope = shared.state.permits.full(client).into();
+        Next::Refused(shared.refuse(&request.parts, client, scope))
+    }
+}
+
+impl<S, K, R, W: Patience<S>, B> fmt::Debug for Guest<S, K, R, W, B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Guest").finish_non_exhaustive()
+    }
+}
+
 /// Service of [`ConcurrencyLimitLayer`](crate::ConcurrencyLimitLayer).
 ///
 /// Readiness is that of the service below. The body type changes to [`ResponseBody`], which holds
 /// the permit.
-pub struct ConcurrencyLimit<S, K, R> {
+pub struct ConcurrencyLimit<S, K, R, W = AtOnce> {
     inner: S,
     shared: Arc<Shared<K, R>>,
+    patience: PhantomData<W>,
 }
 
-impl<S, K, R> ConcurrencyLimit<S, K, R> {
+impl<S, K, R, W> ConcurrencyLimit<S, K, R, W> {
     pub(super) fn new(inner: S, shared: Arc<Shared<K, R>>) -> Self {
-        Self { inner, shared }
+        Self {
+            inner,
+            shared,
+            patience: PhantomData,
+        }
     }
 
     /// The service below.
@@ -220,16 +306,17 @@ impl<S, K, R> ConcurrencyLimit<S, K, R> {
     }
 }
 
-impl<S, K, R, ReqBody, ResBody> Service<Request<ReqBody>> for ConcurrencyLimit<S, K, R>
+impl<S, K, R, W, ReqBody, ResBody> Service<Request<ReqBody>> for ConcurrencyLimit<S, K, R, W>
 where
     S: Service<Request<ReqBody>, Response = Response<ResBody>>,
     K: ClientKey,
     R: Rejection<ConcurrencyLimited, ResBody>,
+    W: Patience<S>,
     ResBody: Body<Data = Bytes>,
 {
     type Response = Response<ResponseBody<ResBody>>;
     type Error = S::Error;
-    type Future = ResponseFuture<S::Future, ResBody>;
+    type Future = ResponseFuture<S::Future, ResBody, Waiting<Turn, Guest<S, K, R, W, ReqBody>>>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
         self.inner.poll_ready(cx)
@@ -237,34 +324,44 @@ where
 
     fn call(&mut self, request: Request<ReqBody>) -> Self::Future {
         let (parts, body) = request.into_parts();
-        match self.shared.admit(&parts) {
+        let shared = &self.shared;
+        let (client, full) = match shared.admit(&parts) {
             Ok(permit) => {
-                let hold = self.shared.hold;
                 let future = self.inner.call(Request::from_parts(parts, body));
-                let permit = permit.map(|permit| (permit, hold));
-                ResponseFuture::called(
-                    future,
-                    Finish {
-                        fields: None,
-                        permit,
-                    },
-                )
+                return ResponseFuture::called(future, shared.finish(permit));
             }
-            Err(scope) => ResponseFuture::refused(self.shared.refuse(&parts, scope)),
+            Err(Obstacle::Unkeyed) => {
+                return ResponseFuture::refused(shared.refuse(&parts, 0, Scope::Unkeyed));
+            }
+            Err(Obstacle::Full(client, full)) => (client, full),
+        };
+        let request = InHand {
+            shared: Arc::clone(shared),
+            client,
+            parts,
+            body,
+        };
+        let line_up =
+            |request: &InHand<K, R, ReqBody>| shared.state.permits.line_up(request.client);
+        match W::hold(&mut self.inner, full, request, line_up) {
+            Ok((turn, held)) => {
+                let deadline = Instant::now() + shared.timeout;
+                ResponseFuture::waiting(Waiting::new(turn, deadline, Guest(held)))
+            }
+            Err((full, request)) => {
+                ResponseFuture::refused(shared.refuse(&request.parts, client, full.into()))
+            }
         }
     }
 }
 
-impl<S: Clone, K, R> Clone for ConcurrencyLimit<S, K, R> {
+impl<S: Clone, K, R, W> Clone for ConcurrencyLimit<S, K, R, W> {
     fn clone(&self) -> Self {
-        Self {
-            inner: self.inner.clone(),
-            shared: Arc::clone(&self.shared),
-        }
+        Self::new(self.inner.clone(), Arc::clone(&self.shared))
     }
 }
 
-impl<S: fmt::Debug, K, R> fmt::Debug for ConcurrencyLimit<S, K, R> {
+impl<S: fmt::Debug, K, R, W> fmt::Debug for ConcurrencyLimit<S, K, R, W> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ConcurrencyLimit")
             .field("inner", &self.inner)
