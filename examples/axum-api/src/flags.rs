@@ -35,6 +35,10 @@ pub(crate) struct Flags {
     /// Requests each client may have in flight.
     #[arg(long, value_name = "N", default_value = "64")]
     pub(crate) concurrency: NonZeroUsize,
+    /// How long a request over --concurrency waits for its turn, as many of a client as may be in
+    /// flight; 0s refuses it at once.
+    #[arg(long, value_name = "DURATION", default_value = "0s", value_parser = within_a_day)]
+    pub(crate) concurrency_wait: humantime::Duration,
     /// Heap bytes at which the cache gives back and requests are refused.
     #[arg(long, value_name = "SIZE", default_value = "256MiB", value_parser = heap_budget)]
     pub(crate) heap_budget: ByteSize,
@@ -70,6 +74,14 @@ fn cache_bytes(text: &str) -> Result<ByteSize, String> {
     match CacheLayer::try_new(size.as_u64()) {
         Err(why) if size.as_u64() > 0 => Err(why.to_string()),
         _ => Ok(size),
+    }
+}
+
+fn within_a_day(text: &str) -> Result<humantime::Duration, String> {
+    let time: humantime::Duration = text.parse().map_err(|_| "must be such as 500ms or 2s")?;
+    match time.as_secs() {
+        0..86_400 => Ok(time),
+        _ => Err("must be less than a day".to_owned()),
     }
 }
 

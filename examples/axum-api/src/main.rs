@@ -66,7 +66,9 @@ fn app(flags: &Flags) -> Router {
         }
     });
     let rate = RateLimitLayer::new(flags.rate).with_key(client());
-    let concurrency = ConcurrencyLimitLayer::new(flags.concurrency.get()).with_key(client());
+    let concurrency = ConcurrencyLimitLayer::new(flags.concurrency.get())
+        .with_key(client())
+        .wait(flags.concurrency.get(), *flags.concurrency_wait);
     let mut guard = MemGuardLayer::new(flags.heap_budget.as_u64());
     if let Some(cache) = cache.as_ref().map(CacheLayer::handle) {
         guard = guard.reclaim_with(move |bytes| cache.reclaim(bytes));
@@ -207,6 +209,7 @@ async fn stats(State(api): State<Api>) -> Json<Value> {
         "rate": { "allowed": rate.allowed, "refused": rate.refused },
         "concurrency": {
             "in_flight": concurrency.in_flight,
+            "waiting": concurrency.waiting,
             "admitted": concurrency.admitted,
             "refused": concurrency.refused,
         },

@@ -84,9 +84,12 @@ fn stats(handles: &Handles) -> Value {
             let stats = concurrency.stats();
             json!({
                 "in_flight": stats.in_flight,
+                "waiting": stats.waiting,
                 "clients": stats.clients,
                 "admitted": stats.admitted,
                 "refused": stats.refused,
+                "timed_out": stats.timed_out,
+                "lent": stats.lent,
                 "unkeyed": stats.unkeyed,
             })
         }),

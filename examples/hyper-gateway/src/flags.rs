@@ -20,7 +20,7 @@ use ratelimit_layer::{ProxyHeader, Quota};
 
 pub use cache::CacheFlags;
 pub use keys::KeyFlags;
-use values::{address, client_header, count, duration, network, some_size, upstream};
+use values::{address, client_header, count, duration, network, some_size, upstream, within_a_day};
 
 /// A caching, limiting, guarding reverse proxy.
 #[derive(Clone, Debug, Parser)]
@@ -57,6 +57,16 @@ pub struct Flags {
     /// Requests each client may have in flight; off unless given.
     #[arg(long, value_name = "N", value_parser = count::<NonZeroUsize>)]
     pub concurrency: Option<NonZeroUsize>,
+
+    /// How long a request over --concurrency waits for its turn, as many of a client as may be in
+    /// flight; needs --concurrency; refused at once unless given.
+    #[arg(long, value_name = "DURATION", value_parser = within_a_day)]
+    pub concurrency_wait: Option<Duration>,
+
+    /// How long a client may leave a response unread and keep its place; needs --concurrency; for
+    /// as long as it likes unless given.
+    #[arg(long, value_name = "DURATION", value_parser = within_a_day)]
+    pub concurrency_idle: Option<Duration>,
 
     /// Heap bytes at which the cache gives back and requests are refused; off unless given.
     #[arg(long, value_name = "SIZE", value_parser = some_size)]
@@ -113,6 +123,14 @@ impl Flags {
             *rate = rate
                 .try_burst(burst.get())
                 .map_err(|why| format!("--burst: {why}"))?;
+        }
+        for (flag, value) in [
+            ("--concurrency-wait", self.concurrency_wait),
+            ("--concurrency-idle", self.concurrency_idle),
+        ] {
+            if value.is_some() && self.concurrency.is_none() {
+                return Err(format!("{flag} needs --concurrency"));
+            }
         }
         if self.client_header.is_some() && self.trusted_proxy.is_empty() {
             return Err("--client-header needs --trusted-proxy".to_owned());

@@ -54,9 +54,15 @@ pub(crate) fn stack(
     let rate = flags
         .rate
         .map(|quota| RateLimitLayer::new(quota).with_key(client()));
-    let concurrency = flags
-        .concurrency
-        .map(|most| ConcurrencyLimitLayer::new(most.get()).with_key(client()));
+    let concurrency = flags.concurrency.map(|most| {
+        let layer = ConcurrencyLimitLayer::new(most.get())
+            .with_key(client())
+            .wait(most.get(), flags.concurrency_wait.unwrap_or_default());
+        match flags.concurrency_idle {
+            Some(idle) => layer.max_idle(idle),
+            None => layer,
+        }
+    });
     let guard = flags.heap_budget.map(|budget| {
         // Bodies stream through: no handler holds one whole and joined.
         let layer = MemGuardLayer::new(budget).body_factor(1);

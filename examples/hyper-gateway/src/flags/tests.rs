@@ -1,7 +1,10 @@
-use cache_layer::{CacheStatus, Credentials, Eviction, Overrides, SetCookie, Spelling, Unkeyable};
+mod concurrency;
+
+use cache_layer::{
+    CacheStatus, Cookies, Credentials, Eviction, Overrides, SetCookie, Spelling, Unkeyable,
+};
 
 use super::{Flags, Refusal};
-use cache_layer::Cookies;
 
 fn read(line: &str) -> Result<Flags, Refusal> {
     Flags::read(["hyper-gateway"].into_iter().chain(line.split_whitespace()))

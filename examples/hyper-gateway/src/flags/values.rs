@@ -47,6 +47,15 @@ pub(super) fn upstream(text: &str) -> Result<Authority, String> {
     Ok(authority)
 }
 
+/// What a layer may wait for: at least a timer's step.
+pub(super) fn within_a_day(text: &str) -> Result<Duration, String> {
+    let allowed = Duration::from_millis(1)..=Duration::from_secs(86_400);
+    match humantime::parse_duration(text) {
+        Ok(duration) if allowed.contains(&duration) => Ok(duration),
+        _ => Err("must be 1ms to 1day, such as 500ms or 2s".to_owned()),
+    }
+}
+
 pub(super) fn duration(text: &str) -> Result<Duration, String> {
     const LONGEST: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);
     match humantime::parse_duration(text) {

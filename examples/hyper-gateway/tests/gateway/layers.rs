@@ -206,6 +206,25 @@ async fn over_the_concurrency_is_429() {
 }
 
 #[tokio::test]
+async fn over_the_concurrency_waits_in_line() {
+    let head = "HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nhello";
+    let upstream = Upstream::start(head, Then::Silence).await;
+    let flags = "--concurrency 1 --concurrency-wait 30s";
+    let (gateway, admin) = gateway_with_admin(upstream.address, flags).await;
+    let first = tokio::spawn(async move { get(gateway, "/1", "").await });
+    crate::support::until(|| upstream.requests().len() == 1).await;
+    let second = tokio::spawn(async move { get(gateway, "/2", "").await });
+    while stats(admin).await["concurrency"]["waiting"] != 1 {
+        tokio::task::yield_now().await;
+    }
+    // The line is as long as the limit.
+    assert_eq!(status(&get(gateway, "/3", "").await), 429);
+    first.abort();
+    crate::support::until(|| upstream.requests().len() == 2).await;
+    second.abort();
+}
+
+#[tokio::test]
 async fn out_of_memory_is_503_and_shows_in_the_health() {
     let upstream = cacheable("hello").await;
     // Less than any process holds.
