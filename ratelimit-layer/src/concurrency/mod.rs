@@ -1,8 +1,10 @@
 //! How many at once: [`ConcurrencyLimitLayer`] and its service.
 
+mod guest;
 mod handle;
 mod idle;
 mod layer;
+mod own_limit;
 mod patience;
 mod permits;
 mod service;

@@ -1,11 +1,13 @@
 //! [`ConcurrencyLimit`]: takes a permit, then calls the service below, or nobody.
 
-use super::handle::{ADMITTED, EXEMPT, REFUSED, State, TIMED_OUT, UNKEYED};
+use super::guest::{Guest, InHand};
+use super::handle::{ADMITTED, EXEMPT, REFUSED, State, UNKEYED};
+use super::own_limit::OwnLimit;
 use super::patience::{AtOnce, Patience};
 use super::permits::{Full, Permit, Turn};
 use crate::body::ResponseBody;
-use crate::fields::{Fields, PolicyName};
-use crate::future::{Finish, Held, Keep, Next, ResponseFuture, Waiting};
+use crate::fields::PolicyName;
+use crate::future::{Finish, Keep, ResponseFuture, Waiting};
 use crate::key::ClientKey;
 use crate::rejection::{Problem, Rejection};
 use crate::rules::{Rules, Whom};
@@ -15,7 +17,7 @@ use http::{Request, Response};
 use http_body::Body;
 use std::fmt;
 use std::marker::PhantomData;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::time::Instant;
@@ -101,11 +103,10 @@ impl std::error::Error for ConcurrencyLimited {}
 /// What all clones of one service share.
 pub(super) struct Shared<K, R> {
     rules: Rules<K, R>,
-    state: Arc<State>,
+    pub(super) state: Arc<State>,
     keep: Keep,
     timeout: Duration,
-    fields: Fields,
-    client: Problem,
+    own: RwLock<Arc<OwnLimit>>,
     total: Problem,
     unkeyed: Problem,
 }
@@ -117,14 +118,10 @@ impl<K, R> Shared<K, R> {
         keep: Keep,
         timeout: Duration,
     ) -> Arc<Self> {
-        let limit = state.permits.per_client();
-        let (name, client) = (
-            &rules.name,
-            format!("Too many requests at once: the limit is {limit}."),
-        );
+        let name = &rules.name;
+        let own = OwnLimit::new(name, state.permits.per_client());
         Arc::new(Self {
-            fields: Fields::of_concurrency(name, limit),
-            client: Problem::quota_exceeded(name, &client),
+            own: RwLock::new(Arc::new(own)),
             total: Problem::reduced_capacity(name, "Too many requests of all clients at once."),
             unkeyed: Problem::quota_exceeded(
                 name,
@@ -185,25 +182,43 @@ impl<K, R> Shared<K, R> {
         }
     }
 
-    fn finish(&self, permit: Option<Permit>) -> Finish {
+    /// What each client's limit is told by, as the limit is now.
+    fn own_limit(&self) -> Arc<OwnLimit> {
+        let limit = self.state.permits.per_client();
+        let own = Arc::clone(&self.own.read().unwrap_or_else(PoisonError::into_inner));
+        if own.limit == limit {
+            return own;
+        }
+        let own = Arc::new(OwnLimit::new(&self.rules.name, limit));
+        *self.own.write().unwrap_or_else(PoisonError::into_inner) = Arc::clone(&own);
+        own
+    }
+
+    pub(super) fn finish(&self, permit: Option<Permit>) -> Finish {
         Finish {
             fields: None,
             permit: permit.map(|permit| (permit, self.keep)),
         }
     }
 
-    fn refuse<B>(&self, parts: &Parts, client: u64, scope: Scope) -> Response<ResponseBody<B>>
+    pub(super) fn refuse<B>(
+        &self,
+        parts: &Parts,
+        client: u64,
+        scope: Scope,
+    ) -> Response<ResponseBody<B>>
     where
         R: Rejection<ConcurrencyLimited, B>,
     {
         self.state.counters.add(REFUSED, client);
+        let own = self.own_limit();
         let why = ConcurrencyLimited {
             policy: self.rules.name.clone(),
-            limit: self.state.permits.per_client(),
+            limit: own.limit,
             scope,
         };
         let problem = match scope {
-            Scope::Client => &self.client,
+            Scope::Client => &own.problem,
             Scope::Total => &self.total,
             Scope::Unkeyed => &self.unkeyed,
         };
@@ -212,7 +227,7 @@ impl<K, R> Shared<K, R> {
             .rejection
             .answer(parts, &why, || problem.answer(parts, why.retry_after()));
         if scope != Scope::Total {
-            self.fields.append_policy(response.headers_mut());
+            own.fields.append_policy(response.headers_mut());
         }
         response.extensions_mut().insert(why);
         response
@@ -225,49 +240,6 @@ impl From<Full> for Scope {
             Full::Client => Self::Client,
             Full::Total => Self::Total,
         }
-    }
-}
-
-/// A request in line.
-struct InHand<K, R, B> {
-    shared: Arc<Shared<K, R>>,
-    client: u64,
-    parts: Parts,
-    body: B,
-}
-
-/// A request in line and the service that it goes to.
-pub struct Guest<S, K, R, W: Patience<S>, B>(W::Held<InHand<K, R, B>>);
-
-impl<S, K, R, W, ReqBody, ResBody> Held<Permit> for Guest<S, K, R, W, ReqBody>
-where
-    S: Service<Request<ReqBody>, Response = Response<ResBody>>,
-    R: Rejection<ConcurrencyLimited, ResBody>,
-    W: Patience<S>,
-{
-    type Future = S::Future;
-    type Body = ResBody;
-
-    fn call(self, permit: Permit) -> Next<S::Future, ResBody> {
-        let (mut service, request) = W::open(self.0);
-        let shared = request.shared;
-        shared.state.counters.add(ADMITTED, request.client);
-        let future = service.call(Request::from_parts(request.parts, request.body));
-        Next::Called(future, shared.finish(Some(permit)))
-    }
-
-    fn refuse(self) -> Next<S::Future, ResBody> {
-        let (_, request) = W::open(self.0);
-        let (shared, client) = (request.shared, request.client);
-        shared.state.counters.add(TIMED_OUT, client);
-        let scope = shared.state.permits.full(client).into();
-        Next::Refused(shared.refuse(&request.parts, client, scope))
-    }
-}
-
-impl<S, K, R, W: Patience<S>, B> fmt::Debug for Guest<S, K, R, W, B> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Guest").finish_non_exhaustive()
     }
 }
 

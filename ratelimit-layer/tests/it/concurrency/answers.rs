@@ -180,3 +180,28 @@ fn settings_at_their_edges() {
         (2, Some(3))
     );
 }
+
+#[tokio::test]
+async fn a_changed_limit_is_what_the_refused_are_told() {
+    let layer = ConcurrencyLimitLayer::new(1);
+    let mut service = layer.layer(service_fn(hello));
+    let mut held = vec![send(&mut service, request(1)).await];
+    for limit in 1..4 {
+        layer.handle().set_limit(limit);
+        while held.len() < limit {
+            held.push(send(&mut service, request(1)).await);
+        }
+        let refused = send(&mut service, request(1)).await;
+        let why = refused.extensions().get::<ConcurrencyLimited>().unwrap();
+        assert_eq!(why.limit(), limit);
+        assert_eq!(
+            refused.headers()["ratelimit-policy"],
+            format!("\"default\";q={limit};qu=\"concurrent-requests\"")
+        );
+        let problem: serde_json::Value = serde_json::from_str(&text(refused).await).unwrap();
+        assert_eq!(
+            problem["detail"],
+            format!("Too many requests at once: the limit is {limit}.")
+        );
+    }
+}
