@@ -19,6 +19,7 @@ use tokio::{
     task::JoinSet,
     time::{Instant, sleep},
 };
+use tonic_types::StatusExt as _;
 
 /// Asks again and again for `how_long`, from one address over four connections; answers how many
 /// requests were admitted and over how many seconds.
@@ -142,6 +143,28 @@ async fn a_tonic_client_over_its_quota_sees_resource_exhausted() {
         .await
         .expect_err("over the quota");
     assert_eq!(refused.code(), tonic::Code::ResourceExhausted);
+    let millis = refused.metadata().get("grpc-retry-pushback-ms");
+    let millis: u32 = millis
+        .expect("there")
+        .to_str()
+        .expect("text")
+        .parse()
+        .expect("digits");
+    let details = refused.get_error_details();
+    let delay = details.retry_info().and_then(|info| info.retry_delay);
+    let delay = delay.expect("a delay");
+    // A unit comes back each hour.
+    assert!((3_590..=3_600).contains(&delay.as_secs()), "{delay:?}");
+    assert_eq!(u128::from(millis), delay.as_nanos().div_ceil(1_000_000));
+    let failure = details.quota_failure().expect("a failure");
+    let [violation] = &failure.violations[..] else {
+        panic!("{failure:?}");
+    };
+    assert_eq!(violation.subject, "policy:default");
+    assert!(
+        violation.description.contains("the quota is 1/h burst 2"),
+        "{violation:?}"
+    );
 }
 
 /// Waits until no request is in flight: a server learns late that a client has gone.

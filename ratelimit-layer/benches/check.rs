@@ -12,6 +12,7 @@
 use bytes::Bytes;
 use governor::clock::DefaultClock;
 use governor::state::keyed::DashMapStateStore;
+use http::header::{CONTENT_TYPE, HeaderValue};
 use http::{Request, Response};
 use http_body_util::Empty;
 use ratelimit_layer::{ConcurrencyLimitLayer, Quota, RateLimitLayer, RateLimiter};
@@ -199,6 +200,7 @@ fn layers(effort: Effort) {
         .fields(false)
         .layer(service_fn(answer));
     let mut refused = RateLimitLayer::new(narrow).layer(service_fn(answer));
+    let mut refused_grpc = RateLimitLayer::new(narrow).layer(service_fn(answer));
     let mut concurrent = ConcurrencyLimitLayer::new(10).layer(service_fn(answer));
     let full = ConcurrencyLimitLayer::new(1).max_total(1);
     let mut full_service = full.layer(service_fn(|_| {
@@ -218,6 +220,15 @@ fn layers(effort: Effort) {
         (
             "rate limit, refused",
             Box::new(move |client| status(&mut refused, client)),
+        ),
+        (
+            "rate limit, refused, gRPC",
+            Box::new(move |client| {
+                let mut request = request(client);
+                let grpc = HeaderValue::from_static("application/grpc");
+                request.headers_mut().insert(CONTENT_TYPE, grpc);
+                now(refused_grpc.call(request)).status().as_u16()
+            }),
         ),
         (
             "concurrency limit, admitted",

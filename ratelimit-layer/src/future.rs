@@ -2,8 +2,7 @@
 
 use crate::body::ResponseBody;
 use crate::concurrency::{Hold, Permit, Place};
-use crate::fields::Fields;
-use crate::limiter::Decision;
+use crate::fields::{self, FieldStyle, Fields, Standing};
 use http::Response;
 use http_body::Body;
 use pin_project::pin_project;
@@ -53,7 +52,7 @@ pub enum Next<F, B> {
 /// What is left to do when the response head is there.
 #[derive(Debug, Default)]
 pub struct Finish {
-    pub(crate) fields: Option<(Arc<Fields>, Decision)>,
+    pub(crate) fields: Option<(FieldStyle, Arc<Fields>, Standing)>,
     pub(crate) permit: Option<(Permit, Keep)>,
 }
 
@@ -125,12 +124,9 @@ impl Finish {
         result: Result<Response<B>, E>,
     ) -> Result<Response<ResponseBody<B>>, E> {
         let mut response = result?;
-        if let Some((fields, decision)) = self.fields {
-            fields.append(
-                response.headers_mut(),
-                decision.remaining(),
-                decision.full_in(),
-            );
+        if let Some((style, fields, standing)) = self.fields {
+            let items = [(&*fields, standing)];
+            fields::append(response.headers_mut(), style, None, &items);
         }
         let place = match self.permit {
             Some((permit, keep))

@@ -52,6 +52,7 @@ pub use concurrency::{
     ConcurrencyStats, Hold, InLine, Patience, Scope,
 };
 pub use error::ConfigError;
+pub use fields::FieldStyle;
 pub use future::ResponseFuture;
 pub use ipnet::IpNet;
 pub use key::{ClientHeader, ClientIp, ClientKey, KeyFn, ProxyHeader};

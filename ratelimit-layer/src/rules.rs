@@ -7,6 +7,7 @@ use crate::rejection::Standard;
 use http::request::Parts;
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// What becomes of a request without a client key: its peer is not known, it lacks the header.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -21,6 +22,9 @@ pub enum Unkeyed {
     /// Let through without a limit.
     Allow,
 }
+
+/// Longest [`Rules::retry_jitter`].
+pub(crate) const MAX_JITTER: Duration = Duration::from_secs(3_600);
 
 /// Whom a request counts for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,6 +48,7 @@ pub(crate) struct Rules<K, R> {
     pub(crate) exempt: Option<Exempt>,
     pub(crate) unkeyed: Unkeyed,
     pub(crate) name: PolicyName,
+    pub(crate) retry_jitter: Duration,
 }
 
 impl Default for Rules<ClientIp, Standard> {
@@ -54,6 +59,7 @@ impl Default for Rules<ClientIp, Standard> {
             exempt: None,
             unkeyed: Unkeyed::default(),
             name: PolicyName::default(),
+            retry_jitter: Duration::ZERO,
         }
     }
 }
@@ -65,6 +71,7 @@ impl<K, R> Rules<K, R> {
             exempt,
             unkeyed,
             name,
+            retry_jitter,
             ..
         } = self;
         Rules {
@@ -73,6 +80,7 @@ impl<K, R> Rules<K, R> {
             exempt,
             unkeyed,
             name,
+            retry_jitter,
         }
     }
 
@@ -82,6 +90,7 @@ impl<K, R> Rules<K, R> {
             exempt,
             unkeyed,
             name,
+            retry_jitter,
             ..
         } = self;
         Rules {
@@ -90,6 +99,7 @@ impl<K, R> Rules<K, R> {
             exempt,
             unkeyed,
             name,
+            retry_jitter,
         }
     }
 
@@ -117,6 +127,7 @@ impl<K, R> Clone for Rules<K, R> {
             exempt: self.exempt.clone(),
             unkeyed: self.unkeyed,
             name: self.name.clone(),
+            retry_jitter: self.retry_jitter,
         }
     }
 }
@@ -169,6 +180,23 @@ macro_rules! rule_setters {
                     Ok(name) => name,
                     Err(error) => panic!("{error}"),
                 };
+                self
+            }
+
+            /// Asks refused clients to wait up to `jitter` longer, each by a random part of it, so
+            /// that those refused together do not come back together: 0 to an hour, and 0 by
+            /// default.
+            ///
+            /// # Panics
+            ///
+            /// When `jitter` is more than an hour.
+            #[track_caller]
+            pub fn retry_jitter(mut self, jitter: std::time::Duration) -> Self {
+                assert!(
+                    jitter <= crate::rules::MAX_JITTER,
+                    "a retry jitter of {jitter:?} cannot be used: allowed is up to an hour"
+                );
+                self.rules.retry_jitter = jitter;
                 self
             }
 

@@ -6,10 +6,10 @@ use super::own_limit::OwnLimit;
 use super::patience::{AtOnce, Patience};
 use super::permits::{Full, Permit, Turn};
 use crate::body::ResponseBody;
-use crate::fields::PolicyName;
+use crate::fields::{PolicyName, whole_seconds};
 use crate::future::{Finish, Keep, ResponseFuture, Waiting};
 use crate::key::ClientKey;
-use crate::rejection::{Problem, Rejection};
+use crate::rejection::{self, Problem, Rejection};
 use crate::rules::{Rules, Whom};
 use bytes::Bytes;
 use http::request::Parts;
@@ -24,7 +24,7 @@ use tokio::time::Instant;
 use tower_service::Service;
 
 /// Nobody knows when the next request ends: the least that `Retry-After` can say.
-const RETRY_AFTER: u64 = 1;
+const RETRY_AFTER: Duration = Duration::from_secs(1);
 
 /// Why a request was refused by [`ConcurrencyLimitLayer`](crate::ConcurrencyLimitLayer); also found
 /// in the response's extensions.
@@ -33,6 +33,7 @@ pub struct ConcurrencyLimited {
     policy: PolicyName,
     limit: usize,
     scope: Scope,
+    delay: Duration,
 }
 
 /// Whose limit was reached.
@@ -69,7 +70,7 @@ impl ConcurrencyLimited {
     /// Whole seconds, as in `Retry-After`.
     #[must_use]
     pub fn retry_after(&self) -> u64 {
-        RETRY_AFTER
+        whole_seconds(self.delay)
     }
 }
 
@@ -216,16 +217,16 @@ impl<K, R> Shared<K, R> {
             policy: self.rules.name.clone(),
             limit: own.limit,
             scope,
+            delay: rejection::delayed(RETRY_AFTER, self.rules.retry_jitter),
         };
         let problem = match scope {
             Scope::Client => &own.problem,
             Scope::Total => &self.total,
             Scope::Unkeyed => &self.unkeyed,
         };
-        let mut response = self
-            .rules
-            .rejection
-            .answer(parts, &why, || problem.answer(parts, why.retry_after()));
+        let mut response = self.rules.rejection.answer(parts, &why, || {
+            rejection::answer(parts, &[problem], why.delay)
+        });
         if scope != Scope::Total {
             own.fields.append_policy(response.headers_mut());
         }

@@ -2,7 +2,7 @@
 
 use super::handle::{RateLimitHandle, State};
 use super::service::{RateLimit, RateLimited, Shared};
-use crate::fields::PolicyName;
+use crate::fields::{FieldStyle, Partitions, PolicyName};
 use crate::key::{ClientIp, ClientKey, KeyFn};
 use crate::limiter::RateLimiter;
 use crate::quota::Quota;
@@ -60,7 +60,8 @@ use tower_layer::Layer;
 pub struct RateLimitLayer<K = ClientIp, R = Standard> {
     rules: Rules<K, R>,
     state: Arc<State>,
-    fields: bool,
+    fields: FieldStyle,
+    partitions: Option<Partitions>,
 }
 
 impl RateLimitLayer {
@@ -72,12 +73,13 @@ impl RateLimitLayer {
         Self {
             rules: Rules::default(),
             state: State::new(RateLimiter::new(quota)),
-            fields: true,
+            fields: FieldStyle::default(),
+            partitions: None,
         }
     }
 }
 
-rule_setters!(RateLimitLayer, RateLimited, [state, fields]);
+rule_setters!(RateLimitLayer, RateLimited, [state, fields, partitions]);
 
 impl<K, R> RateLimitLayer<K, R> {
     /// Tells at least `clients` clients apart, 1 to 2³²; the default is 65,536.
@@ -96,12 +98,22 @@ impl<K, R> RateLimitLayer<K, R> {
         self
     }
 
-    /// Whether answers carry `RateLimit` and `RateLimit-Policy`
-    /// (draft-ietf-httpapi-ratelimit-headers-11); the default is `true`.
+    /// Which fields answers carry; the default is [`FieldStyle::Draft`]: `RateLimit` and
+    /// `RateLimit-Policy`. `false` is none.
     ///
     /// Items are appended to those of the service below.
-    pub fn fields(mut self, on: bool) -> Self {
-        self.fields = on;
+    pub fn fields(mut self, style: impl Into<FieldStyle>) -> Self {
+        self.fields = style.into();
+        self
+    }
+
+    /// Whether `RateLimit` says whose share it tells of (`pk`), for clients that have several keys;
+    /// the default is `false`.
+    ///
+    /// The key is never told: it is a hash under a secret that each layer draws anew, so it differs
+    /// from one process to the next.
+    pub fn partition_key(mut self, on: bool) -> Self {
+        self.partitions = on.then(Partitions::default);
         self
     }
 
@@ -123,7 +135,12 @@ impl<S, K, R> Layer<S> for RateLimitLayer<K, R> {
     fn layer(&self, inner: S) -> Self::Service {
         RateLimit::new(
             inner,
-            Shared::new(self.rules.clone(), Arc::clone(&self.state), self.fields),
+            Shared::new(
+                self.rules.clone(),
+                Arc::clone(&self.state),
+                self.fields,
+                self.partitions.clone(),
+            ),
         )
     }
 }
@@ -134,6 +151,7 @@ impl<K, R> Clone for RateLimitLayer<K, R> {
             rules: self.rules.clone(),
             state: Arc::clone(&self.state),
             fields: self.fields,
+            partitions: self.partitions.clone(),
         }
     }
 }

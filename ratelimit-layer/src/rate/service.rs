@@ -2,12 +2,14 @@
 
 use super::handle::{ALLOWED, EXEMPT, REFUSED, State, UNKEYED};
 use crate::body::ResponseBody;
-use crate::fields::{Fields, PolicyName, whole_seconds};
+use crate::fields::{
+    self, FieldStyle, Fields, Partition, Partitions, PolicyName, Standing, Unit, whole_seconds,
+};
 use crate::future::{Finish, ResponseFuture};
 use crate::key::ClientKey;
 use crate::limiter::Decision;
 use crate::quota::Quota;
-use crate::rejection::{Problem, Rejection};
+use crate::rejection::{self, Problem, Rejection};
 use crate::rules::{Rules, Whom};
 use bytes::Bytes;
 use http::request::Parts;
@@ -26,6 +28,7 @@ pub struct RateLimited {
     policy: PolicyName,
     quota: Quota,
     wait: Duration,
+    delay: Duration,
     unkeyed: bool,
 }
 
@@ -49,10 +52,11 @@ impl RateLimited {
         self.wait
     }
 
-    /// The wait in whole seconds, rounded up, at least 1: `Retry-After`.
+    /// What the client is told to wait, in whole seconds, rounded up, at least 1: `Retry-After`. It
+    /// is the wait and what [`retry_jitter`](crate::RateLimitLayer::retry_jitter) adds.
     #[must_use]
     pub fn retry_after(&self) -> u64 {
-        whole_seconds(self.wait).max(1)
+        whole_seconds(self.delay).max(1)
     }
 
     /// Whether the request was refused because it has no client key
@@ -84,16 +88,25 @@ impl std::error::Error for RateLimited {}
 pub(super) struct Shared<K, R> {
     rules: Rules<K, R>,
     state: Arc<State>,
-    fields: Option<Arc<Fields>>,
+    style: FieldStyle,
+    fields: Arc<Fields>,
+    partitions: Option<Partitions>,
     exceeded: Problem,
     unkeyed: Problem,
 }
 
 impl<K, R> Shared<K, R> {
-    pub(super) fn new(rules: Rules<K, R>, state: Arc<State>, fields: bool) -> Arc<Self> {
+    pub(super) fn new(
+        rules: Rules<K, R>,
+        state: Arc<State>,
+        style: FieldStyle,
+        partitions: Option<Partitions>,
+    ) -> Arc<Self> {
         let quota = state.limiter.quota();
         Arc::new(Self {
-            fields: fields.then(|| Arc::new(Fields::of_quota(&rules.name, quota))),
+            style,
+            fields: Arc::new(Fields::of_quota(&rules.name, quota, Unit::Requests)),
+            partitions,
             exceeded: Problem::quota_exceeded(
                 &rules.name,
                 &format!("Too many requests: the quota is {quota}."),
@@ -111,8 +124,8 @@ impl<K, R> Shared<K, R> {
 /// Whether a request goes on.
 enum Admission {
     /// With the decision to tell the client, if there was one.
-    Pass(Option<Decision>),
-    Refuse(Decision),
+    Pass(Option<(Decision, Option<Partition>)>),
+    Refuse(Decision, Option<Partition>),
     RefuseUnkeyed,
 }
 
@@ -140,25 +153,33 @@ impl<K: ClientKey, R> Shared<K, R> {
             Whom::Client(client) => client,
         };
         let decision = limiter.check_hash(client);
+        let partition = self.partitions.as_ref().map(|all| all.of(client));
         if decision.is_allowed() {
             counters.add(ALLOWED, client);
-            Admission::Pass(Some(decision))
+            Admission::Pass(Some((decision, partition)))
         } else {
             counters.add(REFUSED, client);
-            Admission::Refuse(decision)
+            Admission::Refuse(decision, partition)
         }
     }
 
     /// The answer to a refused request; `decision` is missing if it has no key.
-    fn refuse<B>(&self, parts: &Parts, decision: Option<Decision>) -> Response<ResponseBody<B>>
+    fn refuse<B>(
+        &self,
+        parts: &Parts,
+        decision: Option<Decision>,
+        partition: Option<Partition>,
+    ) -> Response<ResponseBody<B>>
     where
         R: Rejection<RateLimited, B>,
     {
         let quota = self.state.limiter.quota();
+        let wait = decision.map_or_else(|| self.state.limiter.refill(), |decision| decision.wait());
         let why = RateLimited {
             policy: self.rules.name.clone(),
             quota,
-            wait: decision.map_or_else(|| self.state.limiter.refill(), |decision| decision.wait()),
+            wait,
+            delay: rejection::delayed(wait, self.rules.retry_jitter),
             unkeyed: decision.is_none(),
         };
         let problem = if why.unkeyed {
@@ -166,15 +187,17 @@ impl<K: ClientKey, R> Shared<K, R> {
         } else {
             &self.exceeded
         };
-        let mut response = self
-            .rules
-            .rejection
-            .answer(parts, &why, || problem.answer(parts, why.retry_after()));
-        if let Some(fields) = &self.fields {
-            // Not later than Retry-After (section 6): the wait, not the time to a full bucket.
-            let remaining = decision.map_or(0, |decision| decision.remaining());
-            fields.append(response.headers_mut(), remaining, why.wait);
-        }
+        let mut response = self.rules.rejection.answer(parts, &why, || {
+            rejection::answer(parts, &[problem], why.delay)
+        });
+        // Until the next unit is there, not until the bucket is full: Retry-After counts to it too.
+        let standing = Standing {
+            remaining: decision.map_or(0, |decision| decision.remaining().into()),
+            window: wait,
+            partition,
+        };
+        let items = [(&*self.fields, standing.no_later_than(why.delay))];
+        fields::append(response.headers_mut(), self.style, None, &items);
         response.extensions_mut().insert(why);
         response
     }
@@ -228,14 +251,25 @@ where
         let (parts, body) = request.into_parts();
         let decision = match self.shared.admit(&parts) {
             Admission::Pass(decision) => decision,
-            Admission::Refuse(decision) => {
-                return ResponseFuture::refused(self.shared.refuse(&parts, Some(decision)));
+            Admission::Refuse(decision, partition) => {
+                let response = self.shared.refuse(&parts, Some(decision), partition);
+                return ResponseFuture::refused(response);
             }
             Admission::RefuseUnkeyed => {
-                return ResponseFuture::refused(self.shared.refuse(&parts, None));
+                return ResponseFuture::refused(self.shared.refuse(&parts, None, None));
             }
         };
-        let fields = self.shared.fields.clone().zip(decision);
+        let style = self.shared.style;
+        let fields = decision
+            .filter(|_| style != FieldStyle::None)
+            .map(|(decision, partition)| {
+                let standing = Standing {
+                    remaining: decision.remaining().into(),
+                    window: decision.full_in(),
+                    partition,
+                };
+                (style, Arc::clone(&self.shared.fields), standing)
+            });
         let future = self.inner.call(Request::from_parts(parts, body));
         ResponseFuture::called(
             future,

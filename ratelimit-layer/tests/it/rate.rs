@@ -4,7 +4,9 @@ use crate::support::{grpc_request, hello, request, send, text};
 use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode};
 use http_body::Body as _;
 use http_body_util::Full;
-use ratelimit_layer::{ClientHeader, Quota, RateLimitLayer, RateLimited, RateLimiter, Unkeyed};
+use ratelimit_layer::{
+    ClientHeader, FieldStyle, Quota, RateLimitLayer, RateLimited, RateLimiter, Unkeyed,
+};
 use std::convert::Infallible;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::time::Duration;
@@ -97,6 +99,82 @@ async fn fields_can_be_switched_off() {
         assert!(!response.headers().contains_key("ratelimit"));
         assert!(!response.headers().contains_key("ratelimit-policy"));
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn fields_can_have_their_older_names() {
+    for (style, draft, legacy) in [
+        (FieldStyle::Draft, true, false),
+        (FieldStyle::Legacy, false, true),
+        (FieldStyle::Both, true, true),
+        (FieldStyle::None, false, false),
+    ] {
+        let mut service = RateLimitLayer::new(Quota::per_minute(1))
+            .fields(style)
+            .layer(service_fn(hello));
+        for status in [StatusCode::OK, StatusCode::TOO_MANY_REQUESTS] {
+            let response = send(&mut service, request(1)).await;
+            assert_eq!(response.status(), status);
+            for (name, value, there) in [
+                ("ratelimit", "\"default\";r=0;t=60", draft),
+                ("ratelimit-policy", "\"default\";q=1;w=60", draft),
+                ("x-ratelimit-limit", "1", legacy),
+                ("x-ratelimit-remaining", "0", legacy),
+                ("x-ratelimit-reset", "60", legacy),
+            ] {
+                let value = there.then_some(value);
+                let told = response.headers().get(name);
+                assert_eq!(told.map(|told| told.to_str().unwrap()), value, "{style:?}");
+            }
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn fields_can_tell_whose_share_they_mean() {
+    let mut service = RateLimitLayer::new(Quota::per_minute(1))
+        .partition_key(true)
+        .layer(service_fn(hello));
+    let mut told = Vec::new();
+    for client in [1, 1, 2] {
+        let response = send(&mut service, request(client)).await;
+        told.push(response.headers()["ratelimit"].clone());
+    }
+    let expected = ["\"default\";r=0;t=60;pk=:", "=:"];
+    for told in &told {
+        let told = told.to_str().unwrap();
+        assert!(
+            told.starts_with(expected[0]) && told.ends_with(expected[1]),
+            "{told}"
+        );
+    }
+    assert!(told[0] == told[1] && told[1] != told[2], "{told:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn refused_clients_are_spread_over_the_jitter() {
+    let mut service = RateLimitLayer::new(Quota::per_minute(1))
+        .retry_jitter(Duration::from_secs(3_600))
+        .layer(service_fn(hello));
+    send(&mut service, request(1)).await;
+    let mut waits = Vec::new();
+    for _ in 0..50 {
+        let response = send(&mut service, request(1)).await;
+        // What is known is told as it is.
+        assert_eq!(response.headers()["ratelimit"], "\"default\";r=0;t=60");
+        let why = response.extensions().get::<RateLimited>().unwrap();
+        assert_eq!(why.wait(), Duration::from_secs(60));
+        let told = response.headers()["retry-after"].to_str().unwrap();
+        assert_eq!(told, why.retry_after().to_string());
+        waits.push(why.retry_after());
+    }
+    assert!(
+        waits.iter().all(|wait| (60..=3_660).contains(wait)),
+        "{waits:?}"
+    );
+    waits.sort_unstable();
+    waits.dedup();
+    assert!(waits.len() > 25, "{waits:?}");
 }
 
 #[tokio::test(start_paused = true)]
@@ -194,6 +272,7 @@ async fn grpc_gets_trailers_only() {
         response.headers()["grpc-message"],
         "Quota exceeded: Too many requests: the quota is 1/m. (policy \"100%25\")"
     );
+    assert_eq!(response.headers()["grpc-retry-pushback-ms"], "60000");
     assert!(!response.headers().contains_key("retry-after"));
     assert!(response.body().is_end_stream());
     assert_eq!(response.body().size_hint().exact(), Some(0));
@@ -208,6 +287,9 @@ async fn head_gets_no_body() {
     let response = send(&mut service, head).await;
     assert_eq!(response.status(), StatusCode::TOO_MANY_REQUESTS);
     assert!(response.body().is_end_stream());
+    let length = response.headers()["content-length"].clone();
+    let get = text(send(&mut service, request(1)).await).await;
+    assert_eq!(length, get.len().to_string());
 }
 
 #[tokio::test(start_paused = true)]
@@ -401,6 +483,12 @@ fn a_hammer_gets_what_the_quota_gives() {
 #[should_panic(expected = "a policy name of \"é\" cannot be used")]
 fn a_name_beyond_ascii_panics() {
     let _ = RateLimitLayer::new(Quota::per_second(1)).policy_name("é");
+}
+
+#[test]
+#[should_panic(expected = "a retry jitter of 3601s cannot be used: allowed is up to an hour")]
+fn a_jitter_of_more_than_an_hour_panics() {
+    let _ = RateLimitLayer::new(Quota::per_second(1)).retry_jitter(Duration::from_secs(3_601));
 }
 
 #[test]
