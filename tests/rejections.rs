@@ -272,9 +272,7 @@ async fn a_closure_takes_the_answers_place() {
     }
     macro_rules! replaced {
         ($layer:expr) => {
-            $layer.with_rejection(|parts: &http::request::Parts, why: &_| {
-                teapot(parts.uri.path(), &format!("{why}"))
-            })
+            $layer.with_rejection(|head, why| teapot(head.uri.path(), &format!("{why}")))
         };
     }
     let quota = Quota::per_hour(1).burst(1);

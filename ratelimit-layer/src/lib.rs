@@ -38,6 +38,7 @@ mod fields;
 mod future;
 mod gcra;
 mod hash;
+mod head;
 mod key;
 mod limiter;
 mod quota;
@@ -54,6 +55,7 @@ pub use concurrency::{
 pub use error::ConfigError;
 pub use fields::FieldStyle;
 pub use future::ResponseFuture;
+pub use head::Head;
 pub use ipnet::IpNet;
 pub use key::{ClientHeader, ClientIp, ClientKey, KeyFn, ProxyHeader};
 pub use limiter::{Decision, RateLimiter};

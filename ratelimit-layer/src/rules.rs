@@ -2,9 +2,9 @@
 
 use crate::fields::PolicyName;
 use crate::hash::Seeds;
+use crate::head::Head;
 use crate::key::{ClientIp, ClientKey};
 use crate::rejection::Standard;
-use http::request::Parts;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -39,7 +39,7 @@ pub(crate) enum Whom {
     Exempt,
 }
 
-type Exempt = Arc<dyn Fn(&Parts) -> bool + Send + Sync>;
+type Exempt = Arc<dyn Fn(&Head<'_>) -> bool + Send + Sync>;
 
 /// The settings that both layers have.
 pub(crate) struct Rules<K, R> {
@@ -103,14 +103,14 @@ impl<K, R> Rules<K, R> {
         }
     }
 
-    pub(crate) fn whom(&self, parts: &Parts, seeds: &Seeds) -> Whom
+    pub(crate) fn whom(&self, head: &Head<'_>, seeds: &Seeds) -> Whom
     where
         K: ClientKey,
     {
-        if self.exempt.as_ref().is_some_and(|exempt| exempt(parts)) {
+        if self.exempt.as_ref().is_some_and(|exempt| exempt(head)) {
             return Whom::Exempt;
         }
-        match (self.key.key(parts), self.unkeyed) {
+        match (self.key.key(head), self.unkeyed) {
             (Some(key), _) => Whom::Client(seeds.client(&key)),
             (None, Unkeyed::Shared) => Whom::Shared(seeds.unkeyed()),
             (None, Unkeyed::Refuse) => Whom::Nobody,
@@ -157,7 +157,7 @@ macro_rules! rule_setters {
             /// [`ClientIp::peer`].
             pub fn key_by<F, C>(self, key: F) -> $layer<KeyFn<F, C>, R $(, $patience)?>
             where
-                F: Fn(&Parts) -> Option<C>,
+                F: Fn(&Head<'_>) -> Option<C>,
                 C: Hash,
             {
                 self.map_rules(|rules| rules.with_key(KeyFn::new(key)))
@@ -202,7 +202,7 @@ macro_rules! rule_setters {
 
             /// Never limits requests for which the closure says `true`, health checks for one. The
             /// default is to limit all.
-            pub fn exempt(mut self, exempt: impl Fn(&Parts) -> bool + Send + Sync + 'static) -> Self {
+            pub fn exempt(mut self, exempt: impl Fn(&Head<'_>) -> bool + Send + Sync + 'static) -> Self {
                 self.rules.exempt = Some(Arc::new(exempt));
                 self
             }
@@ -217,7 +217,7 @@ macro_rules! rule_setters {
             /// the gRPC status. The reason is put into the response's extensions either way.
             pub fn with_rejection<F, B>(self, rejection: F) -> $layer<K, F $(, $patience)?>
             where
-                F: Fn(&Parts, &$why) -> Response<B>,
+                F: Fn(&Head<'_>, &$why) -> Response<B>,
             {
                 self.map_rules(|rules| rules.with_rejection(rejection))
             }

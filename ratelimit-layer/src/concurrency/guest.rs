@@ -5,8 +5,8 @@ use super::patience::Patience;
 use super::permits::Permit;
 use super::service::{ConcurrencyLimited, Shared};
 use crate::future::{Held, Next};
+use crate::head::Head;
 use crate::rejection::Rejection;
-use http::request::Parts;
 use http::{Request, Response};
 use std::fmt;
 use std::sync::Arc;
@@ -16,8 +16,7 @@ use tower_service::Service;
 pub(super) struct InHand<K, R, B> {
     pub(super) shared: Arc<Shared<K, R>>,
     pub(super) client: u64,
-    pub(super) parts: Parts,
-    pub(super) body: B,
+    pub(super) request: Request<B>,
 }
 
 /// A request in line and the service that it goes to.
@@ -33,19 +32,27 @@ where
     type Body = ResBody;
 
     fn call(self, permit: Permit) -> Next<S::Future, ResBody> {
-        let (mut service, request) = W::open(self.0);
-        let shared = request.shared;
-        shared.state.counters.add(ADMITTED, request.client);
-        let future = service.call(Request::from_parts(request.parts, request.body));
+        let (mut service, in_hand) = W::open(self.0);
+        let InHand {
+            shared,
+            client,
+            request,
+        } = in_hand;
+        shared.state.counters.add(ADMITTED, client);
+        let future = service.call(request);
         Next::Called(future, shared.finish(Some(permit)))
     }
 
     fn refuse(self) -> Next<S::Future, ResBody> {
-        let (_, request) = W::open(self.0);
-        let (shared, client) = (request.shared, request.client);
+        let (_, in_hand) = W::open(self.0);
+        let InHand {
+            shared,
+            client,
+            request,
+        } = in_hand;
         shared.state.counters.add(TIMED_OUT, client);
         let scope = shared.state.permits.full(client).into();
-        Next::Refused(shared.refuse(&request.parts, client, scope))
+        Next::Refused(shared.refuse(&Head::from(&request), client, scope))
     }
 }
 

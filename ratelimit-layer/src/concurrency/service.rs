@@ -8,11 +8,11 @@ use super::permits::{Full, Permit, Turn};
 use crate::body::ResponseBody;
 use crate::fields::{PolicyName, whole_seconds};
 use crate::future::{Finish, Keep, ResponseFuture, Waiting};
+use crate::head::Head;
 use crate::key::ClientKey;
 use crate::rejection::{self, Problem, Rejection};
 use crate::rules::{Rules, Whom};
 use bytes::Bytes;
-use http::request::Parts;
 use http::{Request, Response};
 use http_body::Body;
 use std::fmt;
@@ -146,7 +146,7 @@ enum Obstacle {
 
 impl<K, R> Shared<K, R> {
     /// The permit to hold, if one is needed, or why there is none; that is not counted yet.
-    fn admit(&self, parts: &Parts) -> Result<Option<Permit>, Obstacle>
+    fn admit(&self, head: &Head<'_>) -> Result<Option<Permit>, Obstacle>
     where
         K: ClientKey,
     {
@@ -155,7 +155,7 @@ impl<K, R> Shared<K, R> {
             seeds,
             counters,
         } = &*self.state;
-        let client = match self.rules.whom(parts, seeds) {
+        let client = match self.rules.whom(head, seeds) {
             Whom::Exempt => {
                 counters.add(EXEMPT, 0);
                 return Ok(None);
@@ -204,7 +204,7 @@ impl<K, R> Shared<K, R> {
 
     pub(super) fn refuse<B>(
         &self,
-        parts: &Parts,
+        head: &Head<'_>,
         client: u64,
         scope: Scope,
     ) -> Response<ResponseBody<B>>
@@ -224,8 +224,8 @@ impl<K, R> Shared<K, R> {
             Scope::Total => &self.total,
             Scope::Unkeyed => &self.unkeyed,
         };
-        let mut response = self.rules.rejection.answer(parts, &why, || {
-            rejection::answer(parts, &[problem], why.delay)
+        let mut response = self.rules.rejection.answer(head, &why, || {
+            rejection::answer(head, &[problem], why.delay)
         });
         if scope != Scope::Total {
             own.fields.append_policy(response.headers_mut());
@@ -296,33 +296,33 @@ where
     }
 
     fn call(&mut self, request: Request<ReqBody>) -> Self::Future {
-        let (parts, body) = request.into_parts();
+        let head = Head::from(&request);
         let shared = &self.shared;
-        let (client, full) = match shared.admit(&parts) {
+        let (client, full) = match shared.admit(&head) {
             Ok(permit) => {
-                let future = self.inner.call(Request::from_parts(parts, body));
+                let future = self.inner.call(request);
                 return ResponseFuture::called(future, shared.finish(permit));
             }
             Err(Obstacle::Unkeyed) => {
-                return ResponseFuture::refused(shared.refuse(&parts, 0, Scope::Unkeyed));
+                return ResponseFuture::refused(shared.refuse(&head, 0, Scope::Unkeyed));
             }
             Err(Obstacle::Full(client, full)) => (client, full),
         };
-        let request = InHand {
+        let in_hand = InHand {
             shared: Arc::clone(shared),
             client,
-            parts,
-            body,
+            request,
         };
         let line_up =
-            |request: &InHand<K, R, ReqBody>| shared.state.permits.line_up(request.client);
-        match W::hold(&mut self.inner, full, request, line_up) {
+            |in_hand: &InHand<K, R, ReqBody>| shared.state.permits.line_up(in_hand.client);
+        match W::hold(&mut self.inner, full, in_hand, line_up) {
             Ok((turn, held)) => {
                 let deadline = Instant::now() + shared.timeout;
                 ResponseFuture::waiting(Waiting::new(turn, deadline, Guest(held)))
             }
-            Err((full, request)) => {
-                ResponseFuture::refused(shared.refuse(&request.parts, client, full.into()))
+            Err((full, in_hand)) => {
+                let head = Head::from(&in_hand.request);
+                ResponseFuture::refused(shared.refuse(&head, client, full.into()))
             }
         }
     }

@@ -3,8 +3,8 @@
 use super::forwarded::{Entry, ReadLine, forwarded_for, x_forwarded_for};
 use super::peer::peer;
 use super::{ClientKey, Kind};
+use crate::head::Head;
 use http::header::{FORWARDED, HeaderName};
-use http::request::Parts;
 use ipnet::{IpNet, Ipv4Net};
 use std::hash::{Hash, Hasher};
 use std::net::IpAddr;
@@ -34,13 +34,12 @@ const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 /// let behind_proxies = ClientIp::trusted_proxies(["10.0.0.0/8".parse().unwrap()])
 ///     .header(ProxyHeader::XForwardedFor);
 ///
-/// let (parts, ()) = Request::builder()
+/// let request = Request::builder()
 ///     .extension(SocketAddr::from(([10, 0, 0, 1], 80)))
 ///     .header("x-forwarded-for", "203.0.113.9, 198.51.100.7, 10.0.0.2")
 ///     .body(())
-///     .unwrap()
-///     .into_parts();
-/// assert_eq!(behind_proxies.extract(&parts), "198.51.100.7".parse().ok());
+///     .unwrap();
+/// assert_eq!(behind_proxies.extract(&request), "198.51.100.7".parse().ok());
 /// ```
 #[derive(Debug, Clone)]
 pub struct ClientIp {
@@ -109,22 +108,23 @@ impl ClientIp {
 
     /// The client's whole address, not grouped, or `None` if the peer is not known.
     #[must_use]
-    pub fn extract(&self, parts: &Parts) -> Option<IpAddr> {
-        let peer = peer(parts)?;
+    pub fn extract<'a>(&self, head: impl Into<Head<'a>>) -> Option<IpAddr> {
+        let head = &head.into();
+        let peer = peer(head)?;
         if !self.trusts(peer) {
             return Some(peer);
         }
-        Some(self.forwarded_client(parts).unwrap_or(peer))
+        Some(self.forwarded_client(head).unwrap_or(peer))
     }
 
     /// The rightmost address that is not trusted, if nothing right of it is unreadable.
-    fn forwarded_client(&self, parts: &Parts) -> Option<IpAddr> {
+    fn forwarded_client(&self, head: &Head<'_>) -> Option<IpAddr> {
         let (name, read) = match &self.header {
             ProxyHeader::XForwardedFor => (&X_FORWARDED_FOR, x_forwarded_for as ReadLine),
             ProxyHeader::Forwarded => (&FORWARDED, forwarded_for as ReadLine),
             ProxyHeader::Other(name) => (name, x_forwarded_for as ReadLine),
         };
-        for line in parts.headers.get_all(name).iter().rev() {
+        for line in head.headers.get_all(name).iter().rev() {
             match read(line.as_bytes(), &|address| self.trusts(address)) {
                 Entry::Trusted => {}
                 Entry::Client(address) => return Some(address),
@@ -165,8 +165,8 @@ fn unmapped(network: IpNet) -> IpNet {
 impl ClientKey for ClientIp {
     type Key<'a> = AddressKey;
 
-    fn key<'a>(&'a self, parts: &'a Parts) -> Option<AddressKey> {
-        self.extract(parts)
+    fn key<'a>(&'a self, head: &Head<'a>) -> Option<AddressKey> {
+        self.extract(*head)
             .map(|address| AddressKey::new(address, self.ipv6_prefix))
     }
 }

@@ -1,9 +1,9 @@
 //! A request header as the client key.
 
 use super::{ClientKey, Kind};
+use crate::head::Head;
 use http::HeaderName;
 use http::header::{GetAll, HeaderValue};
-use http::request::Parts;
 use std::hash::{Hash, Hasher};
 
 /// The value of one request header as the key: an API key, a tenant, a user id.
@@ -37,11 +37,10 @@ impl ClientHeader {
 impl ClientKey for ClientHeader {
     type Key<'a> = HeaderKey<'a>;
 
-    fn key<'a>(&'a self, parts: &'a Parts) -> Option<HeaderKey<'a>> {
-        parts
-            .headers
+    fn key<'a>(&'a self, head: &Head<'a>) -> Option<HeaderKey<'a>> {
+        head.headers
             .contains_key(&self.name)
-            .then(|| HeaderKey(parts.headers.get_all(&self.name)))
+            .then(|| HeaderKey(head.headers.get_all(&self.name)))
     }
 }
 

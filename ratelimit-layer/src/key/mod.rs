@@ -10,7 +10,7 @@ mod tests;
 pub use address::{ClientIp, ProxyHeader};
 pub use header::ClientHeader;
 
-use http::request::Parts;
+use crate::head::Head;
 use std::hash::Hash;
 use std::marker::PhantomData;
 
@@ -28,7 +28,7 @@ pub trait ClientKey {
 
     /// The key of this request, or `None` if it has none; then
     /// [`when_unkeyed`](crate::RateLimitLayer::when_unkeyed) decides.
-    fn key<'a>(&'a self, parts: &'a Parts) -> Option<Self::Key<'a>>;
+    fn key<'a>(&'a self, head: &Head<'a>) -> Option<Self::Key<'a>>;
 }
 
 /// The kinds of keys: each hashes its own first, so that no two kinds can meet.
@@ -68,7 +68,7 @@ pub struct Kinded<K>(Kind, K);
 
 impl<F, K> ClientKey for KeyFn<F, K>
 where
-    F: Fn(&Parts) -> Option<K>,
+    F: Fn(&Head<'_>) -> Option<K>,
     K: Hash,
 {
     type Key<'a>
@@ -76,7 +76,7 @@ where
     where
         Self: 'a;
 
-    fn key<'a>(&'a self, parts: &'a Parts) -> Option<Kinded<K>> {
-        (self.key)(parts).map(|key| Kinded(Kind::Closure, key))
+    fn key<'a>(&'a self, head: &Head<'a>) -> Option<Kinded<K>> {
+        (self.key)(head).map(|key| Kinded(Kind::Closure, key))
     }
 }

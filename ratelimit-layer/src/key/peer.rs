@@ -1,12 +1,12 @@
 //! The address of the socket's other end, as servers leave it in the request's extensions.
 
-use http::request::Parts;
+use crate::head::Head;
 use std::net::{IpAddr, SocketAddr};
 
 /// The peer's address: axum's or tonic's connect info (with the features of those names), or a bare
 /// [`SocketAddr`], which is what a hyper service inserts itself.
-pub(crate) fn peer(parts: &Parts) -> Option<IpAddr> {
-    let extensions = &parts.extensions;
+pub(crate) fn peer(head: &Head<'_>) -> Option<IpAddr> {
+    let extensions = &head.extensions;
     #[cfg(feature = "axum")]
     if let Some(axum::extract::ConnectInfo(address)) =
         extensions.get::<axum::extract::ConnectInfo<SocketAddr>>()

@@ -8,7 +8,7 @@ use std::net::{IpAddr, SocketAddr};
 
 const TRUSTED: [&str; 3] = ["10.0.0.0/8", "fd00::/8", "::ffff:192.168.0.0/112"];
 
-fn parts(peer: Option<&str>, name: &str, lines: &[&[u8]]) -> Parts {
+fn request(peer: Option<&str>, name: &str, lines: &[&[u8]]) -> Request<()> {
     let mut request = Request::new(());
     if let Some(peer) = peer {
         request
@@ -21,7 +21,7 @@ fn parts(peer: Option<&str>, name: &str, lines: &[&[u8]]) -> Parts {
             .headers_mut()
             .append(name, HeaderValue::from_bytes(line).unwrap());
     }
-    request.into_parts().0
+    request
 }
 
 fn behind_proxies() -> ClientIp {
@@ -34,14 +34,14 @@ fn address(text: &str) -> Option<IpAddr> {
 
 #[test]
 fn the_peer_counts_by_default() {
-    let parts = parts(Some("10.0.0.1"), "x-forwarded-for", &[b"203.0.113.9"]);
-    assert_eq!(ClientIp::peer().extract(&parts), address("10.0.0.1"));
+    let request = request(Some("10.0.0.1"), "x-forwarded-for", &[b"203.0.113.9"]);
+    assert_eq!(ClientIp::peer().extract(&request), address("10.0.0.1"));
 }
 
 #[test]
 fn without_a_peer_nothing_counts() {
-    let parts = parts(None, "x-forwarded-for", &[b"203.0.113.9"]);
-    assert_eq!(behind_proxies().extract(&parts), None);
+    let request = request(None, "x-forwarded-for", &[b"203.0.113.9"]);
+    assert_eq!(behind_proxies().extract(&request), None);
 }
 
 #[test]
@@ -52,9 +52,9 @@ fn an_untrusted_peer_is_the_client() {
         "::ffff:203.0.113.1",
         "192.169.0.1",
     ] {
-        let parts = parts(Some(peer), "x-forwarded-for", &[b"198.51.100.7"]);
+        let request = request(Some(peer), "x-forwarded-for", &[b"198.51.100.7"]);
         assert_eq!(
-            behind_proxies().extract(&parts),
+            behind_proxies().extract(&request),
             address(peer).map(|peer| peer.to_canonical())
         );
     }
@@ -63,9 +63,9 @@ fn an_untrusted_peer_is_the_client() {
 #[test]
 fn mapped_peers_are_trusted_as_what_they_are() {
     for peer in ["::ffff:10.0.0.1", "192.168.7.7", "::ffff:c0a8:0707"] {
-        let parts = parts(Some(peer), "x-forwarded-for", &[b"198.51.100.7"]);
+        let request = request(Some(peer), "x-forwarded-for", &[b"198.51.100.7"]);
         assert_eq!(
-            behind_proxies().extract(&parts),
+            behind_proxies().extract(&request),
             address("198.51.100.7"),
             "{peer}"
         );
@@ -128,9 +128,9 @@ fn x_forwarded_for_is_walked_from_the_right() {
     ];
     for (lines, client) in cases {
         let lines: Vec<_> = lines.iter().map(|line| line.as_bytes()).collect();
-        let parts = parts(Some(PEER), "x-forwarded-for", &lines);
+        let request = request(Some(PEER), "x-forwarded-for", &lines);
         assert_eq!(
-            behind_proxies().extract(&parts),
+            behind_proxies().extract(&request),
             address(client),
             "{lines:?}"
         );
@@ -192,8 +192,8 @@ fn forwarded_is_walked_from_the_right() {
     let client_ip = behind_proxies().header(ProxyHeader::Forwarded);
     for (lines, client) in cases {
         let lines: Vec<_> = lines.iter().map(|line| line.as_bytes()).collect();
-        let parts = parts(Some(PEER), "forwarded", &lines);
-        assert_eq!(client_ip.extract(&parts), address(client), "{lines:?}");
+        let request = request(Some(PEER), "forwarded", &lines);
+        assert_eq!(client_ip.extract(&request), address(client), "{lines:?}");
     }
 }
 
@@ -201,7 +201,7 @@ fn forwarded_is_walked_from_the_right() {
 fn only_the_configured_header_counts() {
     let real_ip = behind_proxies().header(ProxyHeader::Other(HeaderName::from_static("x-real-ip")));
     let forwarded = behind_proxies().header(ProxyHeader::Forwarded);
-    let with = |name| parts(Some(PEER), name, &[b"203.0.113.9"]);
+    let with = |name| request(Some(PEER), name, &[b"203.0.113.9"]);
     assert_eq!(real_ip.extract(&with("x-real-ip")), address("203.0.113.9"));
     assert_eq!(real_ip.extract(&with("x-forwarded-for")), address(PEER));
     assert_eq!(forwarded.extract(&with("x-forwarded-for")), address(PEER));
@@ -211,8 +211,8 @@ fn only_the_configured_header_counts() {
 fn ipv6_is_grouped_after_the_trust_check() {
     let seeds = Seeds::new();
     let hash = |client_ip: &ClientIp, peer: &str| {
-        let parts = parts(Some(peer), "x-forwarded-for", &[]);
-        seeds.client(&client_ip.key(&parts).unwrap())
+        let request = request(Some(peer), "x-forwarded-for", &[]);
+        seeds.client(&client_ip.key(&Head::from(&request)).unwrap())
     };
     let (one, neighbour, other) = ("2001:db8:0:1::1", "2001:db8:0:1:ffff::2", "2001:db8:0:2::1");
     let by_64 = ClientIp::peer();
@@ -230,15 +230,15 @@ fn ipv6_is_grouped_after_the_trust_check() {
 fn kinds_have_their_own_name_spaces() {
     let seeds = Seeds::new();
     // The same bits as IPv4 and, shifted into the prefix, as IPv6.
-    let v4 = parts(Some("0.0.0.1"), "k", &[b"1"]);
-    let v6 = parts(Some("0:0:0:1::"), "k", &[b"1"]);
+    let v4 = request(Some("0.0.0.1"), "k", &[b"1"]);
+    let v6 = request(Some("0:0:0:1::"), "k", &[b"1"]);
     let header = ClientHeader::new(HeaderName::from_static("k"));
-    let closure = KeyFn::new(|_: &Parts| Some(1_u128));
+    let closure = KeyFn::new(|_: &Head<'_>| Some(1_u128));
     let hashes = [
-        seeds.client(&ClientIp::peer().key(&v4).unwrap()),
-        seeds.client(&ClientIp::peer().key(&v6).unwrap()),
-        seeds.client(&header.key(&v4).unwrap()),
-        seeds.client(&closure.key(&v4).unwrap()),
+        seeds.client(&ClientIp::peer().key(&Head::from(&v4)).unwrap()),
+        seeds.client(&ClientIp::peer().key(&Head::from(&v6)).unwrap()),
+        seeds.client(&header.key(&Head::from(&v4)).unwrap()),
+        seeds.client(&closure.key(&Head::from(&v4)).unwrap()),
         seeds.unkeyed(),
     ];
     for (index, hash) in hashes.iter().enumerate() {
@@ -252,7 +252,7 @@ fn all_lines_of_a_header_are_the_key() {
     let header = ClientHeader::new(HeaderName::from_static("x-api-key"));
     let hash = |lines: &[&[u8]]| {
         header
-            .key(&parts(None, "x-api-key", lines))
+            .key(&Head::from(&request(None, "x-api-key", lines)))
             .map(|key| seeds.client(&key))
     };
     assert_eq!(hash(&[]), None);
@@ -307,9 +307,9 @@ proptest! {
     fn garbage_is_answered(lines in prop::collection::vec(line(), 0..4)) {
         let lines: Vec<_> = lines.iter().map(Vec::as_slice).collect();
         for (name, header) in [("forwarded", ProxyHeader::Forwarded), ("x-forwarded-for", ProxyHeader::XForwardedFor)] {
-            let parts = parts(Some(PEER), name, &lines);
-            let client = behind_proxies().header(header).extract(&parts).unwrap();
-            let trusted = behind_proxies().extract(&super::tests::parts(Some(&client.to_string()), "x-forwarded-for", &[b"192.0.2.1"]));
+            let request = request(Some(PEER), name, &lines);
+            let client = behind_proxies().header(header).extract(&request).unwrap();
+            let trusted = behind_proxies().extract(&super::tests::request(Some(&client.to_string()), "x-forwarded-for", &[b"192.0.2.1"]));
             prop_assert!(client == address(PEER).unwrap() || trusted == Some(client), "{client} is trusted");
         }
     }
@@ -319,12 +319,12 @@ proptest! {
     fn what_stands_left_does_not_count(forged in line()) {
         prop_assume!(!forged.contains(&b'"'));
         let same_line = [&forged[..], b", 203.0.113.9, 10.0.0.2"].concat();
-        let extracted = behind_proxies().extract(&parts(Some(PEER), "x-forwarded-for", &[&same_line]));
+        let extracted = behind_proxies().extract(&request(Some(PEER), "x-forwarded-for", &[&same_line]));
         prop_assert_eq!(extracted, address("203.0.113.9"));
         let forwarded = [&forged[..], b", for=203.0.113.9, for=10.0.0.2"].concat();
         let client_ip = behind_proxies().header(ProxyHeader::Forwarded);
-        prop_assert_eq!(client_ip.extract(&parts(Some(PEER), "forwarded", &[&forwarded])), address("203.0.113.9"));
+        prop_assert_eq!(client_ip.extract(&request(Some(PEER), "forwarded", &[&forwarded])), address("203.0.113.9"));
         let own_line: [&[u8]; 2] = [&forged, b"for=203.0.113.9"];
-        prop_assert_eq!(client_ip.extract(&parts(Some(PEER), "forwarded", &own_line)), address("203.0.113.9"));
+        prop_assert_eq!(client_ip.extract(&request(Some(PEER), "forwarded", &own_line)), address("203.0.113.9"));
     }
 }

@@ -3,13 +3,13 @@
 use super::handle::{RateLimitHandle, State};
 use super::service::{RateLimit, RateLimited, Shared};
 use crate::fields::{FieldStyle, Partitions, PolicyName};
+use crate::head::Head;
 use crate::key::{ClientIp, ClientKey, KeyFn};
 use crate::limiter::RateLimiter;
 use crate::quota::Quota;
 use crate::rejection::Standard;
 use crate::rules::{Rules, Unkeyed, rule_setters};
 use http::Response;
-use http::request::Parts;
 use std::fmt;
 use std::hash::Hash;
 use std::sync::Arc;
@@ -34,7 +34,7 @@ use tower_layer::Layer;
 ///
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> Result<(), Infallible> {
-/// let limit = RateLimitLayer::new(Quota::per_minute(1)).exempt(|parts| parts.uri.path() == "/healthz");
+/// let limit = RateLimitLayer::new(Quota::per_minute(1)).exempt(|head| head.uri.path() == "/healthz");
 /// let handle = limit.handle();
 /// let mut service = ServiceBuilder::new().layer(limit).service(service_fn(async |_: Request<()>| {
 ///     Ok::<_, Infallible>(Response::new(Full::from("hello")))

@@ -6,13 +6,13 @@ use crate::fields::{
     self, FieldStyle, Fields, Partition, Partitions, PolicyName, Standing, Unit, whole_seconds,
 };
 use crate::future::{Finish, ResponseFuture};
+use crate::head::Head;
 use crate::key::ClientKey;
 use crate::limiter::Decision;
 use crate::quota::Quota;
 use crate::rejection::{self, Problem, Rejection};
 use crate::rules::{Rules, Whom};
 use bytes::Bytes;
-use http::request::Parts;
 use http::{Request, Response};
 use http_body::Body;
 use std::fmt;
@@ -130,9 +130,9 @@ enum Admission {
 }
 
 impl<K: ClientKey, R> Shared<K, R> {
-    fn admit(&self, parts: &Parts) -> Admission {
+    fn admit(&self, head: &Head<'_>) -> Admission {
         let State { limiter, counters } = &*self.state;
-        let client = match self.rules.whom(parts, limiter.seeds()) {
+        let client = match self.rules.whom(head, limiter.seeds()) {
             Whom::Exempt => {
                 counters.add(EXEMPT, 0);
                 return Admission::Pass(None);
@@ -166,7 +166,7 @@ impl<K: ClientKey, R> Shared<K, R> {
     /// The answer to a refused request; `decision` is missing if it has no key.
     fn refuse<B>(
         &self,
-        parts: &Parts,
+        head: &Head<'_>,
         decision: Option<Decision>,
         partition: Option<Partition>,
     ) -> Response<ResponseBody<B>>
@@ -187,8 +187,8 @@ impl<K: ClientKey, R> Shared<K, R> {
         } else {
             &self.exceeded
         };
-        let mut response = self.rules.rejection.answer(parts, &why, || {
-            rejection::answer(parts, &[problem], why.delay)
+        let mut response = self.rules.rejection.answer(head, &why, || {
+            rejection::answer(head, &[problem], why.delay)
         });
         // Until the next unit is there, not until the bucket is full: Retry-After counts to it too.
         let standing = Standing {
@@ -248,15 +248,15 @@ where
     }
 
     fn call(&mut self, request: Request<ReqBody>) -> Self::Future {
-        let (parts, body) = request.into_parts();
-        let decision = match self.shared.admit(&parts) {
+        let head = Head::from(&request);
+        let decision = match self.shared.admit(&head) {
             Admission::Pass(decision) => decision,
             Admission::Refuse(decision, partition) => {
-                let response = self.shared.refuse(&parts, Some(decision), partition);
+                let response = self.shared.refuse(&head, Some(decision), partition);
                 return ResponseFuture::refused(response);
             }
             Admission::RefuseUnkeyed => {
-                return ResponseFuture::refused(self.shared.refuse(&parts, None, None));
+                return ResponseFuture::refused(self.shared.refuse(&head, None, None));
             }
         };
         let style = self.shared.style;
@@ -270,7 +270,7 @@ where
                 };
                 (style, Arc::clone(&self.shared.fields), standing)
             });
-        let future = self.inner.call(Request::from_parts(parts, body));
+        let future = self.inner.call(request);
         ResponseFuture::called(
             future,
             Finish {

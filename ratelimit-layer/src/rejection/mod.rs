@@ -8,8 +8,8 @@ pub(crate) use delay::delayed;
 pub(crate) use problem::Problem;
 
 use crate::body::ResponseBody;
+use crate::head::Head;
 use http::Response;
-use http::request::Parts;
 use std::time::Duration;
 
 /// Answers a refused request; the default is the crate's own answer, a closure replaces it.
@@ -17,7 +17,7 @@ pub trait Rejection<Why, B> {
     /// `standard` makes the crate's own answer.
     fn answer(
         &self,
-        parts: &Parts,
+        head: &Head<'_>,
         why: &Why,
         standard: impl FnOnce() -> Response<ResponseBody<B>>,
     ) -> Response<ResponseBody<B>>;
@@ -30,7 +30,7 @@ pub struct Standard;
 impl<Why, B> Rejection<Why, B> for Standard {
     fn answer(
         &self,
-        _: &Parts,
+        _: &Head<'_>,
         _: &Why,
         standard: impl FnOnce() -> Response<ResponseBody<B>>,
     ) -> Response<ResponseBody<B>> {
@@ -40,28 +40,28 @@ impl<Why, B> Rejection<Why, B> for Standard {
 
 impl<F, Why, B> Rejection<Why, B> for F
 where
-    F: Fn(&Parts, &Why) -> Response<B>,
+    F: Fn(&Head<'_>, &Why) -> Response<B>,
 {
     fn answer(
         &self,
-        parts: &Parts,
+        head: &Head<'_>,
         why: &Why,
         _: impl FnOnce() -> Response<ResponseBody<B>>,
     ) -> Response<ResponseBody<B>> {
-        self(parts, why).map(|body| ResponseBody::inner(body, None))
+        self(head, why).map(|body| ResponseBody::inner(body, None))
     }
 }
 
 /// The crate's own answer to a request that violates these policies, at least one; the client may
 /// come back after `delay`.
 pub(crate) fn answer<B>(
-    parts: &Parts,
+    head: &Head<'_>,
     violated: &[&Problem],
     delay: Duration,
 ) -> Response<ResponseBody<B>> {
-    if grpc::is_grpc(&parts.headers) {
+    if grpc::is_grpc(head.headers) {
         grpc::answer(violated, delay)
     } else {
-        problem::answer(parts, violated, delay)
+        problem::answer(head, violated, delay)
     }
 }

@@ -3,11 +3,11 @@
 use super::grpc;
 use crate::body::ResponseBody;
 use crate::fields::{PolicyName, number, whole_seconds};
+use crate::head::Head;
 use bytes::Bytes;
 use http::header::{
     CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER,
 };
-use http::request::Parts;
 use http::{Method, Response, StatusCode};
 use std::time::Duration;
 
@@ -126,7 +126,7 @@ fn document(violated: &[&Problem]) -> String {
 }
 
 pub(super) fn answer<B>(
-    parts: &Parts,
+    head: &Head<'_>,
     violated: &[&Problem],
     delay: Duration,
 ) -> Response<ResponseBody<B>> {
@@ -141,7 +141,7 @@ pub(super) fn answer<B>(
         HeaderValue::from_static("application/problem+json"),
     );
     headers.insert(RETRY_AFTER, number(whole_seconds(delay).max(1)));
-    let body = if parts.method == Method::HEAD {
+    let body = if head.method == Method::HEAD {
         // The length that the answer to a GET has (RFC 9110, section 8.6).
         headers.insert(CONTENT_LENGTH, number(json.len() as u64));
         Bytes::new()
@@ -161,9 +161,10 @@ mod tests {
     use serde_json::{Value, json};
 
     fn ask(violated: &[&Problem], delay: Duration) -> (Response<ResponseBody<String>>, Value) {
-        let (parts, ()) = Request::new(()).into_parts();
+        let request = Request::new(());
+        let head = Head::from(&request);
         let document = serde_json::from_str(&document(violated)).unwrap();
-        (answer(&parts, violated, delay), document)
+        (answer(&head, violated, delay), document)
     }
 
     fn name(name: &str) -> PolicyName {

@@ -295,8 +295,8 @@ async fn head_gets_no_body() {
 #[tokio::test(start_paused = true)]
 async fn another_answer_replaces_ours() {
     let layer =
-        RateLimitLayer::new(Quota::per_minute(1)).with_rejection(|parts, why: &RateLimited| {
-            let body = Full::from(format!("{} again in {} s", parts.uri, why.retry_after()));
+        RateLimitLayer::new(Quota::per_minute(1)).with_rejection(|head, why: &RateLimited| {
+            let body = Full::from(format!("{} again in {} s", head.uri, why.retry_after()));
             Response::builder()
                 .status(StatusCode::IM_A_TEAPOT)
                 .body(body)
@@ -314,7 +314,7 @@ async fn another_answer_replaces_ours() {
 #[tokio::test(start_paused = true)]
 async fn exempt_requests_are_never_limited() {
     let layer =
-        RateLimitLayer::new(Quota::per_minute(1)).exempt(|parts| parts.uri.path() == "/healthz");
+        RateLimitLayer::new(Quota::per_minute(1)).exempt(|head| head.uri.path() == "/healthz");
     let handle = layer.handle();
     let mut service = layer.layer(service_fn(hello));
     for _ in 0..10 {
@@ -386,9 +386,8 @@ async fn keys_come_from_headers_and_closures() {
         .with_key(ClientHeader::new(name))
         .layer(service_fn(hello));
     let mut by_closure = RateLimitLayer::new(Quota::per_minute(1))
-        .key_by(|parts| {
-            parts
-                .headers
+        .key_by(|head| {
+            head.headers
                 .get("x-api-key")
                 .map(|key| key.as_bytes().len())
         })

@@ -99,7 +99,7 @@ async fn grpc_gets_trailers_only() {
 
 #[tokio::test]
 async fn exempt_and_unkeyed_requests() {
-    let layer = ConcurrencyLimitLayer::new(1).exempt(|parts| parts.uri.path() == "/healthz");
+    let layer = ConcurrencyLimitLayer::new(1).exempt(|head| head.uri.path() == "/healthz");
     let handle = layer.handle();
     let mut service = layer.layer(service_fn(hello));
     let probe = || Request::builder().uri("/healthz").body(()).unwrap();
