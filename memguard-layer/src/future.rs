@@ -14,9 +14,9 @@ use tower_service::Service;
 
 use crate::{
     Overloaded, Rejection, RequestBody, ResponseBody,
+    body::Fate,
     reclaim::Room,
     rejection::Asked,
-    request_body::Fate,
     service::{Incoming, Settings},
 };
 

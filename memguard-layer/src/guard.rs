@@ -11,9 +11,8 @@ use std::{
 
 use crate::{
     Level, Overloaded, OverloadedKind, Reservation, Source,
-    budget::{Budget, Short},
-    gauge::Gauge,
-    length::Need,
+    admission::{Budget, Need, Short},
+    level::Gauge,
     reclaim::Evictor,
     source::default_source,
 };

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::{Level, Reservation, guard::Guard, length::Need};
+use crate::{Level, Reservation, admission::Need, guard::Guard};
 
 /// Reads a guard's figures and reserves from its budget; clones are the same guard.
 #[derive(Clone, Debug)]

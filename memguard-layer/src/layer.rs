@@ -6,7 +6,7 @@ use http::{Response, request::Parts};
 use tower_layer::Layer;
 
 use crate::{
-    ConfigError, MemGuard, MemGuardHandle, Overloaded, ProblemDetails, Source, budget::LARGEST,
+    ConfigError, MemGuard, MemGuardHandle, Overloaded, ProblemDetails, Source, admission::LARGEST,
     guard::Guard, service::Settings,
 };
 

@@ -65,38 +65,30 @@
 //! [`reclaim_with`]: MemGuardLayer::reclaim_with
 //! [`exempt`]: MemGuardLayer::exempt
 
-mod budget;
+mod admission;
+mod body;
 mod error;
 mod future;
-mod gauge;
 mod guard;
 mod handle;
 pub mod heap;
 mod layer;
-mod length;
 mod level;
-mod overloaded;
 mod reclaim;
 mod rejection;
-mod request_body;
-mod reservation;
-mod response_body;
 mod service;
 mod source;
-mod sync;
 
 pub use self::{
+    admission::Reservation,
+    body::{RequestBody, ResponseBody},
     error::ConfigError,
     future::ResponseFuture,
     handle::{MemGuardHandle, MemGuardStats},
     heap::Heap,
     layer::MemGuardLayer,
     level::Level,
-    overloaded::{Overloaded, OverloadedKind},
-    rejection::{ProblemDetails, Rejection},
-    request_body::RequestBody,
-    reservation::Reservation,
-    response_body::ResponseBody,
+    rejection::{Overloaded, OverloadedKind, ProblemDetails, Rejection},
     service::MemGuard,
     source::Source,
 };

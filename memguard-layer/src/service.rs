@@ -14,12 +14,12 @@ use tower_service::Service;
 use crate::{
     BoxError, Overloaded, OverloadedKind, ProblemDetails, Rejection, RequestBody, Reservation,
     ResponseBody, ResponseFuture,
+    admission::Need,
+    body::{Fate, Meter},
     future::{Reply, State, Waiting, Watch},
     guard::Guard,
-    length::Need,
     reclaim::make_room,
     rejection::Asked,
-    request_body::{Fate, Meter},
 };
 
 type Exempt = dyn Fn(&Parts) -> bool + Send + Sync;

@@ -2,7 +2,7 @@
 //!
 //! The file with the word is compiled once more here, over loom's atomics: an ordinary `cargo test` runs the models.
 
-#[path = "../src/budget.rs"]
+#[path = "../src/admission/budget.rs"]
 mod budget;
 
 mod sync {

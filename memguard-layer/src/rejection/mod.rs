@@ -1,5 +1,9 @@
 //! How a refusal is said: in HTTP, in gRPC, or as the service's owner wants it.
 
+mod overloaded;
+
+pub use overloaded::{Overloaded, OverloadedKind};
+
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -9,7 +13,7 @@ use http::{
     request::Parts,
 };
 
-use crate::{Overloaded, OverloadedKind, ResponseBody};
+use crate::ResponseBody;
 
 const NO_ROOM: &str = concat!(
     r#"{"type":"https://iana.org/assignments/http-problem-types#temporary-reduced-capacity","#,

@@ -7,7 +7,10 @@ use std::{
 
 use tokio::time::Instant;
 
-use crate::level::{Level, State, Thresholds};
+use super::{
+    Level,
+    controller::{State, Thresholds},
+};
 
 #[derive(Debug)]
 pub(crate) struct Gauge {

@@ -14,7 +14,7 @@ use tokio::{
     time::{Instant, timeout_at},
 };
 
-use crate::{Overloaded, OverloadedKind, Reservation, guard::Guard, length::Need};
+use crate::{Overloaded, OverloadedKind, Reservation, admission::Need, guard::Guard};
 
 /// The longest a request waits for room, over all rounds.
 pub(crate) const LONGEST_WAIT: Duration = Duration::from_millis(250);

@@ -1,0 +1,14 @@
+//! What a request needs, and the promises that are made of the budget.
+
+mod budget;
+mod need;
+mod reservation;
+
+pub(crate) use budget::{Budget, LARGEST, Short};
+pub(crate) use need::Need;
+pub use reservation::Reservation;
+
+/// What the reservation word is built on; `tests/loom.rs` puts loom's there instead.
+mod sync {
+    pub(super) use std::sync::atomic::{AtomicU64, Ordering};
+}
