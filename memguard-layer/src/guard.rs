@@ -9,10 +9,12 @@ use std::{
     time::Duration,
 };
 
+use tokio::{sync::watch, time::Instant};
+
 use crate::{
     Level, Overloaded, OverloadedKind, Reservation, Source,
     admission::{Budget, Need, Short},
-    level::Gauge,
+    level::{Gauge, Monitor, Thresholds},
     reclaim::Evictor,
     source::default_source,
 };
@@ -20,6 +22,8 @@ use crate::{
 pub(crate) struct Guard {
     budget: Budget,
     gauge: Gauge,
+    monitor: Monitor,
+    start: Instant,
     /// Settled at the first reading if nobody chose one.
     source: OnceLock<Box<dyn Source>>,
     evictor: Evictor,
@@ -32,7 +36,9 @@ impl Guard {
     pub(crate) fn new(budget: u64) -> Self {
         let guard = Self {
             budget: Budget::new(budget),
-            gauge: Gauge::new(budget),
+            gauge: Gauge::new(budget, &Thresholds::new()),
+            monitor: Monitor::default(),
+            start: Instant::now(),
             source: OnceLock::new(),
             evictor: Evictor::default(),
             retry_after_nanos: AtomicU64::new(0),
@@ -46,6 +52,10 @@ impl Guard {
     /// Fails if a source was chosen or read before.
     pub(crate) fn set_source(&self, source: Box<dyn Source>) -> Result<(), ()> {
         self.source.set(source).map_err(drop)
+    }
+
+    pub(crate) fn set_thresholds(&mut self, thresholds: &Thresholds) {
+        self.gauge = Gauge::new(self.budget.bytes(), thresholds);
     }
 
     pub(crate) fn set_retry_after(&self, delay: Duration) {
@@ -65,8 +75,28 @@ impl Guard {
         self.source.get_or_init(default_source).bytes()
     }
 
-    pub(crate) fn level(&self) -> Level {
-        self.gauge.observe(self.heap())
+    /// The heap, and the level by it.
+    pub(crate) fn look(self: &Arc<Self>) -> (u64, Level) {
+        let heap = self.heap();
+        let level = self.gauge.observe(heap, || self.start.elapsed());
+        if level > Level::Normal {
+            self.monitor.ensure(self);
+        }
+        (heap, level)
+    }
+
+    pub(crate) fn watch_level(&self) -> watch::Receiver<Level> {
+        self.gauge.watch()
+    }
+
+    pub(crate) const fn monitor(&self) -> &Monitor {
+        &self.monitor
+    }
+
+    /// Looks, and does what the level asks for.
+    pub(crate) fn tend(self: &Arc<Self>) {
+        let (heap, level) = self.look();
+        self.relieve(heap, level);
     }
 
     pub(crate) fn rejected(&self) -> u64 {
@@ -93,13 +123,19 @@ impl Guard {
 
     /// Admits a request that fits, starts a round of reclaim behind its back if memory is getting short.
     pub(crate) fn admit(self: &Arc<Self>, need: Need) -> Result<Option<Reservation>, Overloaded> {
-        let heap = self.heap();
-        let level = self.gauge.observe(heap);
+        let (heap, level) = self.look();
         let verdict = self.judge(need, level);
-        if verdict.is_ok() && level >= Level::Soft {
-            self.evictor.start(self, self.gauge.above_target(heap));
+        if verdict.is_ok() {
+            self.relieve(heap, level);
         }
         verdict
+    }
+
+    /// Starts a round of reclaim if memory is getting short.
+    fn relieve(self: &Arc<Self>, heap: u64, level: Level) {
+        if level >= Level::Soft {
+            self.evictor.start(self, self.gauge.above_target(heap));
+        }
     }
 
     /// As [`admit`](Self::admit), without a round of its own.
@@ -107,7 +143,7 @@ impl Guard {
         self: &Arc<Self>,
         need: Need,
     ) -> Result<Option<Reservation>, Overloaded> {
-        self.judge(need, self.level())
+        self.judge(need, self.look().1)
     }
 
     fn judge(

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use tokio::sync::watch;
+
 use crate::{Level, Reservation, admission::Need, guard::Guard};
 
 /// Reads a guard's figures and reserves from its budget; clones are the same guard.
@@ -42,7 +44,23 @@ impl MemGuardHandle {
     /// The level by the heap at this moment.
     #[must_use]
     pub fn level(&self) -> Level {
-        self.guard.level()
+        self.guard.look().1
+    }
+
+    /// The level as it changes: for caches that stop growing from [`Level::Elevated`] on, or for a log.
+    ///
+    /// It rises with the request, body or handle that sees the heap rise; a task on the current tokio runtime sees it fall.
+    ///
+    /// ```
+    /// # use memguard_layer::{Level, MemGuardLayer};
+    /// let guard = MemGuardLayer::new(256 << 20);
+    /// let level = guard.handle().watch();
+    /// let may_store = move || *level.borrow() < Level::Elevated;
+    /// # assert!(may_store());
+    /// ```
+    #[must_use]
+    pub fn watch(&self) -> watch::Receiver<Level> {
+        self.guard.watch_level()
     }
 
     /// Bytes in use at this moment, by the source.

@@ -6,8 +6,8 @@ use http::{Response, request::Parts};
 use tower_layer::Layer;
 
 use crate::{
-    ConfigError, MemGuard, MemGuardHandle, Overloaded, ProblemDetails, Source, admission::LARGEST,
-    guard::Guard, service::Settings,
+    ConfigError, MemGuard, MemGuardHandle, Overloaded, ProblemDetails, Source, Thresholds,
+    admission::LARGEST, guard::Guard, service::Settings,
 };
 
 /// Guards the services it wraps by one budget of heap bytes; see the [crate's documentation](crate).
@@ -75,6 +75,44 @@ impl<R> MemGuardLayer<R> {
             "the source is set once, before the guard is first used"
         );
         self
+    }
+
+    /// Where levels begin and end, instead of 75/70, 85/80 and 95/88 % of the budget.
+    ///
+    /// # Panics
+    ///
+    /// If they are out of order or range, which [`try_thresholds`](Self::try_thresholds) returns as an error; or if a handle
+    /// was taken, the layer cloned, or a service made of it before.
+    #[track_caller]
+    pub fn thresholds(self, thresholds: Thresholds) -> Self {
+        match self.try_thresholds(thresholds) {
+            Ok(layer) => layer,
+            Err(error) => panic!("{error}"),
+        }
+    }
+
+    /// As [`thresholds`](Self::thresholds), for those that come from configuration.
+    ///
+    /// # Errors
+    ///
+    /// If a level is not entered at 1 to 100 % and left below less, if one is entered no higher than the one before it or
+    /// left below it, or if the dwell time is longer than an hour.
+    ///
+    /// # Panics
+    ///
+    /// If a handle was taken, the layer cloned, or a service made of it before.
+    #[track_caller]
+    pub fn try_thresholds(mut self, thresholds: Thresholds) -> Result<Self, ConfigError> {
+        thresholds.check()?;
+        self.guard_mut().set_thresholds(&thresholds);
+        Ok(self)
+    }
+
+    /// The guard, while nobody else has it.
+    #[track_caller]
+    fn guard_mut(&mut self) -> &mut Guard {
+        Arc::get_mut(&mut self.settings.guard)
+            .expect("a guard is set up before a handle, a clone or a service is made of its layer")
     }
 
     /// Asks `reclaim` to give bytes back before a request is refused, and in the background from

@@ -87,7 +87,7 @@ pub use self::{
     handle::{MemGuardHandle, MemGuardStats},
     heap::Heap,
     layer::MemGuardLayer,
-    level::Level,
+    level::{Level, Thresholds},
     rejection::{Overloaded, OverloadedKind, ProblemDetails, Rejection},
     service::MemGuard,
     source::Source,

@@ -260,7 +260,7 @@ async fn at_soft_caches_are_asked_in_the_background_and_nobody_waits() {
         "still Soft by its dwell, but there is nothing to ask for"
     );
     assert_eq!(handle.level(), Level::Soft);
-    advance(Duration::from_secs(1)).await;
+    advance(Duration::from_secs(3)).await;
     assert_eq!(handle.level(), Level::Elevated);
 }
 

@@ -8,7 +8,10 @@ pub(crate) use budget::{Budget, LARGEST, Short};
 pub(crate) use need::Need;
 pub use reservation::Reservation;
 
-/// What the reservation word is built on; `tests/loom.rs` puts loom's there instead.
+/// What the reservation word is built on; the model puts loom's there instead.
 mod sync {
     pub(super) use std::sync::atomic::{AtomicU64, Ordering};
 }
+
+#[cfg(test)]
+mod loom;

@@ -21,7 +21,7 @@ impl Reservation {
         Self { guard, bytes }
     }
 
-    pub(crate) fn guard(&self) -> &Guard {
+    pub(crate) const fn guard(&self) -> &Arc<Guard> {
         &self.guard
     }
 

@@ -199,7 +199,7 @@ impl Meter {
         } else {
             OverloadedKind::NoRoom
         };
-        let why = guard.overloaded(kind, guard.level(), length.saturating_mul(self.factor));
+        let why = guard.overloaded(kind, guard.look().1, length.saturating_mul(self.factor));
         guard.count_ended();
         self.fate.ended.get_or_init(|| why).clone()
     }

@@ -1,77 +1,95 @@
 //! The level as all threads see it: the pure controller's state in one atomic word.
 
-use std::{
-    sync::atomic::{AtomicU64, Ordering::Relaxed},
-    time::Duration,
-};
-
-use tokio::time::Instant;
+use std::time::Duration;
 
 use super::{
-    Level,
-    controller::{State, Thresholds},
+    Level, Thresholds,
+    controller::State,
+    sync::{AtomicU64, Ordering::Relaxed, watch},
+    thresholds::Bounds,
 };
 
 #[derive(Debug)]
 pub(crate) struct Gauge {
-    thresholds: Thresholds,
-    start: Instant,
-    /// Milliseconds from `start` at which the level was entered, above two bits of level.
+    bounds: Bounds,
+    /// The state: milliseconds above two bits of falls above two bits of level.
     word: AtomicU64,
+    /// Says the level to whoever watches it; follows the word.
+    told: watch::Sender<Level>,
 }
 
 impl Gauge {
-    pub(crate) fn new(budget: u64) -> Self {
-        let normal = State {
-            level: Level::Normal,
-            since: Duration::ZERO,
-        };
+    pub(crate) fn new(budget: u64, thresholds: &Thresholds) -> Self {
         Self {
-            thresholds: Thresholds::of(budget),
-            start: Instant::now(),
-            word: AtomicU64::new(pack(normal)),
+            bounds: thresholds.of(budget),
+            word: AtomicU64::new(pack(State::START)),
+            told: watch::Sender::new(Level::Normal),
         }
     }
 
-    /// The level with `heap` bytes in use. The clock is read only if the level may change.
+    /// The level with `heap` bytes in use. `now`, since a fixed moment, is asked for only if the level may change.
     #[inline]
-    pub(crate) fn observe(&self, heap: u64) -> Level {
+    pub(crate) fn observe(&self, heap: u64, now: impl FnOnce() -> Duration) -> Level {
         let word = self.word.load(Relaxed);
-        let state = unpack(word);
-        let wanted = self.thresholds.wanted(state.level, heap);
-        if wanted == state.level {
-            wanted
+        let level = level(word);
+        let wanted = self.bounds.wanted(level, heap);
+        if wanted == level {
+            level
         } else {
-            self.change(word, wanted)
+            self.change(word, wanted, now())
         }
     }
 
     #[cold]
-    fn change(&self, word: u64, wanted: Level) -> Level {
-        let next = unpack(word).towards(wanted, self.start.elapsed());
-        // Whoever loses the swap takes the winner's level: both have just looked.
-        match self
-            .word
-            .compare_exchange(word, pack(next), Relaxed, Relaxed)
-        {
-            Ok(_) => next.level,
-            Err(other) => unpack(other).level,
+    fn change(&self, word: u64, wanted: Level, now: Duration) -> Level {
+        let state = unpack(word);
+        let next = state.towards(wanted, now, self.bounds.dwell);
+        if next == state {
+            return state.level;
         }
+        let (word, next) = (&self.word, pack(next));
+        match word.compare_exchange(pack(state), next, Relaxed, Relaxed) {
+            Ok(_) => self.tell(),
+            // Whoever loses the swap takes the winner's level: both have just looked.
+            Err(other) => return level(other),
+        }
+        level(next)
     }
 
-    /// How far `heap` is above what reclaim aims for.
+    /// Two that change the level one after the other may come here in the other order. Read under the channel's lock,
+    /// the word is at least as new as what this thread wrote, so the last to come tells the last level.
+    fn tell(&self) {
+        self.told.send_if_modified(|told| {
+            let now = level(self.word.load(Relaxed));
+            let news = *told != now;
+            *told = now;
+            news
+        });
+    }
+
+    pub(crate) fn watch(&self) -> watch::Receiver<Level> {
+        self.told.subscribe()
+    }
+
+    /// How far `heap` is above what reclaim aims for: the entry of `Elevated`, well below `Soft`, so that it does not run
+    /// for every request.
     pub(crate) const fn above_target(&self, heap: u64) -> u64 {
-        heap.saturating_sub(self.thresholds.target())
+        heap.saturating_sub(self.bounds.enter[0])
     }
 }
 
 fn pack(state: State) -> u64 {
-    (state.since.as_millis() as u64) << 2 | state.level.index()
+    (state.since.as_millis() as u64) << 4 | u64::from(state.falls) << 2 | state.level as u64
+}
+
+const fn level(word: u64) -> Level {
+    Level::ALL[(word & 3) as usize]
 }
 
 const fn unpack(word: u64) -> State {
     State {
-        level: Level::from_index(word),
-        since: Duration::from_millis(word >> 2),
+        level: level(word),
+        since: Duration::from_millis(word >> 4),
+        falls: (word >> 2 & 3) as u8,
     }
 }

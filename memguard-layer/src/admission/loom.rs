@@ -1,22 +1,24 @@
-//! Models of the reservation word under every interleaving that the memory model allows.
+//! The reservation word's source, compiled against loom's atomics, under every interleaving that the memory model allows.
 //!
-//! The file with the word is compiled once more here, over loom's atomics: an ordinary `cargo test` runs the models.
+//! `cargo test -p memguard-layer --lib admission::loom` runs the models alone; they need no flags.
 
-#[path = "../src/admission/budget.rs"]
+#[path = "budget.rs"]
+#[allow(clippy::duplicate_mod, dead_code, unreachable_pub)]
+// The model is the source itself, not a copy of it.
 mod budget;
 
 mod sync {
-    pub(crate) use loom::sync::atomic::{AtomicU64, Ordering};
+    pub(super) use ::loom::sync::atomic::{AtomicU64, Ordering};
 }
 
-use budget::{Budget, LARGEST};
-use loom::{
+use ::loom::{
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering::Relaxed},
     },
     thread,
 };
+use budget::{Budget, LARGEST};
 
 const BUDGET: u64 = 10;
 const _: () = assert!(BUDGET <= LARGEST);
@@ -53,7 +55,7 @@ impl Process {
 
 #[test]
 fn two_who_want_the_last_room_do_not_both_get_it() {
-    loom::model(|| {
+    ::loom::model(|| {
         let process = Process::new(3);
         let other = Arc::clone(&process);
         let theirs = thread::spawn(move || other.reserve(4));
@@ -66,7 +68,7 @@ fn two_who_want_the_last_room_do_not_both_get_it() {
 
 #[test]
 fn a_frame_that_arrives_is_never_missing_from_the_sum() {
-    loom::model(|| {
+    ::loom::model(|| {
         let process = Process::new(0);
         assert!(process.reserve(6));
         let other = Arc::clone(&process);
@@ -83,7 +85,7 @@ fn a_frame_that_arrives_is_never_missing_from_the_sum() {
 
 #[test]
 fn a_word_that_changed_and_changed_back_is_seen() {
-    loom::model(|| {
+    ::loom::model(|| {
         let process = Process::new(0);
         assert!(process.reserve(4));
         let other = Arc::clone(&process);
@@ -105,7 +107,7 @@ fn a_word_that_changed_and_changed_back_is_seen() {
 
 #[test]
 fn all_that_was_reserved_is_released() {
-    loom::model(|| {
+    ::loom::model(|| {
         let process = Process::new(2);
         let threads: Vec<_> = [3, 4]
             .into_iter()
