@@ -57,7 +57,7 @@ pub use fields::FieldStyle;
 pub use future::ResponseFuture;
 pub use head::Head;
 pub use ipnet::IpNet;
-pub use key::{ClientHeader, ClientIp, ClientKey, KeyFn, ProxyHeader};
+pub use key::{ClientHeader, ClientIp, ClientKey, KeyFn, ProxyHeader, Unreadable};
 pub use limiter::{Decision, RateLimiter};
 pub use quota::Quota;
 pub use rate::{RateLimit, RateLimitHandle, RateLimitLayer, RateLimitStats, RateLimited};

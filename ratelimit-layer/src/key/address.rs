@@ -1,24 +1,33 @@
 //! The client's address: the peer, or what a trusted proxy says about it.
 
-use super::forwarded::{Entry, ReadLine, forwarded_for, x_forwarded_for};
+use super::ClientKey;
+use super::forwarded::{forwarded, x_forwarded_for};
+use super::network::{AddressKey, Prefixes, unmapped};
 use super::peer::peer;
-use super::{ClientKey, Kind};
 use crate::head::Head;
+use http::HeaderValue;
 use http::header::{FORWARDED, HeaderName};
-use ipnet::{IpNet, Ipv4Net};
-use std::hash::{Hash, Hasher};
+use ipnet::IpNet;
 use std::net::IpAddr;
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
 /// The client's IP address as the key; IPv6 clients count by their /64.
 ///
-/// By default that is the peer of the connection, and no header counts. Behind reverse proxies,
-/// name their addresses with [`trusted_proxies`](Self::trusted_proxies) and the header they write
-/// with [`header`](Self::header). Then, if the peer is trusted, the header's entries are read from
-/// the right, over all its lines; trusted addresses are skipped and the first other is the client.
-/// What stands further left was written by the client and does not count. If an entry cannot be
-/// read (`unknown`, an obfuscated name, rubbish), or all are trusted, the peer is the client.
+/// By default that is the peer of the connection, and no header counts. Behind reverse proxies say
+/// which entry of the one [`header`](Self::header) they write is the client's, counted from the
+/// right over all lines of the header:
+///
+/// | | whose header counts | the client |
+/// | --- | --- | --- |
+/// | [`trusted_proxies`](Self::trusted_proxies) | of peers in these networks | the first entry that is in none of them |
+/// | [`trusted_hops`](Self::trusted_hops) | of all peers | the n-th entry |
+/// | `trusted_proxies` with [`hops`](Self::hops) | of peers in these networks | the n-th entry |
+///
+/// What stands further left was written by the client and does not count, whatever it is. Reading
+/// stops at the first entry that is no address (`unknown`, an obfuscated name, rubbish), and
+/// [`when_unreadable`](Self::when_unreadable) decides. Where all entries are proxies of the list, or
+/// there is none, the peer is the client.
 ///
 /// The peer's address is looked up in the request's extensions: `axum::extract::ConnectInfo<SocketAddr>`
 /// (feature `axum`), tonic's `TcpConnectInfo` (feature `tonic`; behind tonic's TLS `tonic-tls`), or
@@ -31,21 +40,33 @@ const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 /// use ratelimit_layer::{ClientIp, ProxyHeader};
 /// use std::net::SocketAddr;
 ///
-/// let behind_proxies = ClientIp::trusted_proxies(["10.0.0.0/8".parse().unwrap()])
-///     .header(ProxyHeader::XForwardedFor);
-///
 /// let request = Request::builder()
 ///     .extension(SocketAddr::from(([10, 0, 0, 1], 80)))
 ///     .header("x-forwarded-for", "203.0.113.9, 198.51.100.7, 10.0.0.2")
 ///     .body(())
 ///     .unwrap();
+///
+/// let behind_proxies = ClientIp::trusted_proxies(["10.0.0.0/8".parse().unwrap()])
+///     .header(ProxyHeader::XForwardedFor);
 /// assert_eq!(behind_proxies.extract(&request), "198.51.100.7".parse().ok());
+///
+/// let behind_two = ClientIp::trusted_hops(2);
+/// assert_eq!(behind_two.extract(&request), "198.51.100.7".parse().ok());
 /// ```
 #[derive(Debug, Clone)]
 pub struct ClientIp {
-    trusted: Vec<IpNet>,
+    believed: Believed,
+    hops: Option<u8>,
     header: ProxyHeader,
-    ipv6_prefix: u8,
+    unreadable: Unreadable,
+    prefixes: Prefixes,
+}
+
+/// The peers whose header counts.
+#[derive(Debug, Clone)]
+enum Believed {
+    In(Vec<IpNet>),
+    All,
 }
 
 /// The one header in which trusted proxies write the client's address.
@@ -60,24 +81,95 @@ pub enum ProxyHeader {
     Other(HeaderName),
 }
 
+/// What becomes of a request in whose header the client's entry cannot be read or is missing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum Unreadable {
+    /// The peer is the client, so such requests count for the proxy. The default.
+    #[default]
+    Peer,
+    /// It has no key; then [`when_unkeyed`](crate::RateLimitLayer::when_unkeyed) decides.
+    NoKey,
+}
+
+/// What a header comes to, read from the right.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Said {
+    Client(IpAddr),
+    /// All entries are proxies of the list.
+    Nobody,
+    Unreadable,
+}
+
 impl ClientIp {
+    fn new(believed: Believed, hops: Option<u8>) -> Self {
+        Self {
+            believed,
+            hops,
+            header: ProxyHeader::XForwardedFor,
+            unreadable: Unreadable::default(),
+            prefixes: Prefixes { ipv4: 32, ipv6: 64 },
+        }
+    }
+
     /// The peer of the connection; headers do not count.
     #[must_use]
     pub fn peer() -> Self {
-        Self {
-            trusted: Vec::new(),
-            header: ProxyHeader::XForwardedFor,
-            ipv6_prefix: 64,
-        }
+        Self::new(Believed::In(Vec::new()), None)
     }
 
     /// What proxies with these addresses say counts, in `X-Forwarded-For` unless
     /// [`header`](Self::header) names another.
+    ///
+    /// IPv4 is trusted by IPv4 networks, however its addresses are written, and by networks of
+    /// mapped addresses: `::ffff:10.0.0.0/104` is `10.0.0.0/8`, while `::/0` is IPv6 only. At most
+    /// 255 entries are read.
     #[must_use]
     pub fn trusted_proxies(networks: impl IntoIterator<Item = IpNet>) -> Self {
+        let networks = networks.into_iter().map(unmapped).collect();
+        Self::new(Believed::In(networks), None)
+    }
+
+    /// `hops` proxies stand before this server, 1 to 255, on every way to it: the entry at that
+    /// place from the right is the client. The last of them is the peer, whoever it is.
+    ///
+    /// Where a request can come by fewer proxies, its client writes that entry itself. Then add
+    /// the networks of the last proxy, see [`hops`](Self::hops), or use
+    /// [`trusted_proxies`](Self::trusted_proxies). A header with fewer entries is
+    /// [unreadable](Self::when_unreadable).
+    ///
+    /// # Panics
+    ///
+    /// When `hops` is 0.
+    #[must_use]
+    #[track_caller]
+    pub fn trusted_hops(hops: u8) -> Self {
+        Self::new(Believed::All, None).hops(hops)
+    }
+
+    /// The entry at this place from the right is the client, 1 to 255, where the peer is trusted:
+    /// it is the last of so many proxies. The default is to skip the entries that are
+    /// [`trusted_proxies`](Self::trusted_proxies) themselves.
+    ///
+    /// It is for proxies before the last whose addresses nobody knows, a delivery network's.
+    ///
+    /// # Panics
+    ///
+    /// When `hops` is 0, or no peer is trusted.
+    #[must_use]
+    #[track_caller]
+    pub fn hops(self, hops: u8) -> Self {
+        assert!(hops > 0, "0 hops cannot be used: allowed are 1 to 255");
+        if let Believed::In(networks) = &self.believed {
+            assert!(
+                !networks.is_empty(),
+                "hops cannot be used without trusted proxies: name their networks, or use \
+                 `trusted_hops`"
+            );
+        }
         Self {
-            trusted: networks.into_iter().map(unmapped).collect(),
-            ..Self::peer()
+            hops: Some(hops),
+            ..self
         }
     }
 
@@ -85,6 +177,13 @@ impl ClientIp {
     #[must_use]
     pub fn header(self, header: ProxyHeader) -> Self {
         Self { header, ..self }
+    }
+
+    /// What becomes of a request from a trusted peer whose header has no address where the client's
+    /// should be, or ends before it. The default is [`Unreadable::Peer`].
+    #[must_use]
+    pub fn when_unreadable(self, unreadable: Unreadable) -> Self {
+        Self { unreadable, ..self }
     }
 
     /// How many leading bits of an IPv6 address make a client, 1 to 128; the default is 64, the
@@ -95,49 +194,96 @@ impl ClientIp {
     /// When `bits` is outside that range.
     #[must_use]
     #[track_caller]
-    pub fn ipv6_prefix(self, bits: u8) -> Self {
+    pub fn ipv6_prefix(mut self, bits: u8) -> Self {
         assert!(
             (1..=128).contains(&bits),
             "an IPv6 prefix of {bits} bits cannot be used: allowed are 1 to 128"
         );
-        Self {
-            ipv6_prefix: bits,
-            ..self
-        }
+        self.prefixes.ipv6 = bits;
+        self
     }
 
-    /// The client's whole address, not grouped, or `None` if the peer is not known.
+    /// How many leading bits of an IPv4 address make a client, 1 to 32; the default is 32. It
+    /// groups keys only: trust is decided on the whole address.
+    ///
+    /// # Panics
+    ///
+    /// When `bits` is outside that range.
+    #[must_use]
+    #[track_caller]
+    pub fn ipv4_prefix(mut self, bits: u8) -> Self {
+        assert!(
+            (1..=32).contains(&bits),
+            "an IPv4 prefix of {bits} bits cannot be used: allowed are 1 to 32"
+        );
+        self.prefixes.ipv4 = bits;
+        self
+    }
+
+    /// The client's whole address, not grouped; `None` if the peer's address is not known and no
+    /// header counts, or where [`Unreadable::NoKey`] says so.
     #[must_use]
     pub fn extract<'a>(&self, head: impl Into<Head<'a>>) -> Option<IpAddr> {
         let head = &head.into();
-        let peer = peer(head)?;
-        if !self.trusts(peer) {
-            return Some(peer);
+        let peer = peer(head);
+        if !self.believes(peer) {
+            return peer;
         }
-        Some(self.forwarded_client(head).unwrap_or(peer))
+        match (self.said(head), self.unreadable) {
+            (Said::Client(address), _) => Some(address),
+            (Said::Nobody, _) | (Said::Unreadable, Unreadable::Peer) => peer,
+            (Said::Unreadable, Unreadable::NoKey) => None,
+        }
     }
 
-    /// The rightmost address that is not trusted, if nothing right of it is unreadable.
-    fn forwarded_client(&self, head: &Head<'_>) -> Option<IpAddr> {
-        let (name, read) = match &self.header {
-            ProxyHeader::XForwardedFor => (&X_FORWARDED_FOR, x_forwarded_for as ReadLine),
-            ProxyHeader::Forwarded => (&FORWARDED, forwarded_for as ReadLine),
-            ProxyHeader::Other(name) => (name, x_forwarded_for as ReadLine),
+    /// Whether the header of this peer counts.
+    fn believes(&self, peer: Option<IpAddr>) -> bool {
+        match &self.believed {
+            Believed::In(_) => peer.is_some_and(|peer| self.lists(peer)),
+            Believed::All => true,
+        }
+    }
+
+    fn lists(&self, address: IpAddr) -> bool {
+        match &self.believed {
+            Believed::In(networks) => networks.iter().any(|network| network.contains(&address)),
+            Believed::All => false,
+        }
+    }
+
+    fn said(&self, head: &Head<'_>) -> Said {
+        let name = match &self.header {
+            ProxyHeader::XForwardedFor => &X_FORWARDED_FOR,
+            ProxyHeader::Forwarded => &FORWARDED,
+            ProxyHeader::Other(name) => name,
         };
-        for line in head.headers.get_all(name).iter().rev() {
-            match read(line.as_bytes(), &|address| self.trusts(address)) {
-                Entry::Trusted => {}
-                Entry::Client(address) => return Some(address),
-                Entry::Unreadable => return None,
+        let lines = head.headers.get_all(name).iter().rev();
+        let lines = lines.map(HeaderValue::as_bytes);
+        match self.header {
+            ProxyHeader::Forwarded => self.walk(lines.flat_map(forwarded)),
+            _ => self.walk(lines.flat_map(x_forwarded_for)),
+        }
+    }
+
+    /// Walks entries from the right to the client's. Nobody stands behind 255 proxies, so no list
+    /// is read further.
+    pub(super) fn walk(&self, entries: impl Iterator<Item = Option<IpAddr>>) -> Said {
+        for (hop, entry) in (1..=u8::MAX).zip(entries) {
+            let Some(address) = entry else {
+                return Said::Unreadable;
+            };
+            let is_client = match self.hops {
+                Some(hops) => hop == hops,
+                None => !self.lists(address),
+            };
+            if is_client {
+                return Said::Client(address);
             }
         }
-        None
-    }
-
-    fn trusts(&self, address: IpAddr) -> bool {
-        self.trusted
-            .iter()
-            .any(|network| network.contains(&address))
+        match self.hops {
+            Some(_) => Said::Unreadable,
+            None => Said::Nobody,
+        }
     }
 }
 
@@ -148,58 +294,15 @@ impl Default for ClientIp {
     }
 }
 
-/// Addresses are unmapped before they are compared, so networks must be too.
-fn unmapped(network: IpNet) -> IpNet {
-    let mapped = match network {
-        IpNet::V6(v6) if v6.prefix_len() >= 96 => v6
-            .addr()
-            .to_ipv4_mapped()
-            .zip(v6.prefix_len().checked_sub(96)),
-        _ => None,
-    };
-    mapped
-        .and_then(|(address, bits)| Ipv4Net::new(address, bits).ok())
-        .map_or(network, IpNet::V4)
-}
-
 impl ClientKey for ClientIp {
     type Key<'a> = AddressKey;
 
     fn key<'a>(&'a self, head: &Head<'a>) -> Option<AddressKey> {
         self.extract(*head)
-            .map(|address| AddressKey::new(address, self.ipv6_prefix))
+            .map(|address| self.prefixes.group(address))
     }
-}
-
-/// An address, grouped: what [`ClientIp`] hashes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct AddressKey {
-    kind: Kind,
-    bits: u128,
-}
-
-impl AddressKey {
-    fn new(address: IpAddr, ipv6_prefix: u8) -> Self {
-        match address {
-            IpAddr::V4(v4) => Self {
-                kind: Kind::V4,
-                bits: u128::from(v4.to_bits()),
-            },
-            IpAddr::V6(v6) => {
-                let host = u32::from(128 - ipv6_prefix);
-                // A prefix has at least one bit, so the shift stays below 128.
-                Self {
-                    kind: Kind::V6,
-                    bits: v6.to_bits() >> host,
-                }
-            }
-        }
-    }
-}
-
-impl Hash for AddressKey {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        state.write_u8(self.kind as u8);
-        state.write_u128(self.bits);
+    /// The address, or the network it is grouped into: `203.0.113.9`, `2001:db8::/64`.
+    fn label(&self, head: &Head<'_>) -> Option<String> {
+        self.key(head).map(|key| key.to_string())
     }
 }

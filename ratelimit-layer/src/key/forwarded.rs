@@ -1,115 +1,114 @@
-//! Reading `X-Forwarded-For` and `Forwarded` lines, without allocation.
+//! Reading `X-Forwarded-For` and `Forwarded` lines from the right, without allocation.
+//!
+//! An entry is read from what its own writer wrote and nothing left of it: whoever wrote further
+//! left, with quotes or rubbish, cannot change how it reads. `None` is an entry that is no address.
 
+use std::iter;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// Reads one line of a header; the closure says which addresses are trusted.
-pub(crate) type ReadLine = fn(&[u8], &dyn Fn(IpAddr) -> bool) -> Entry;
-
-/// What a line comes to when it is walked from the right.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Entry {
-    /// All entries are trusted, or there are none.
-    Trusted,
-    /// The rightmost entry that is not trusted is this one.
-    Client(IpAddr),
-    /// The rightmost entry that is not trusted cannot be read.
-    Unreadable,
-}
-
-impl Entry {
-    fn of(address: Option<IpAddr>, trusts: &dyn Fn(IpAddr) -> bool) -> Self {
-        match address {
-            None => Self::Unreadable,
-            Some(address) if trusts(address) => Self::Trusted,
-            Some(address) => Self::Client(address),
-        }
-    }
-}
-
-/// Addresses by comma.
-pub(crate) fn x_forwarded_for(line: &[u8], trusts: &dyn Fn(IpAddr) -> bool) -> Entry {
+/// The entries of one `X-Forwarded-For` line: addresses by comma.
+pub(crate) fn x_forwarded_for(line: &[u8]) -> impl Iterator<Item = Option<IpAddr>> {
     line.rsplit(|byte| *byte == b',')
         .map(<[u8]>::trim_ascii)
         // Empty list members mean nothing (RFC 9110, section 5.6.1).
         .filter(|entry| !entry.is_empty())
-        .map(|entry| Entry::of(std::str::from_utf8(entry).ok().and_then(node), trusts))
-        .find(|entry| *entry != Entry::Trusted)
-        .unwrap_or(Entry::Trusted)
+        .map(|entry| std::str::from_utf8(entry).ok().and_then(node))
 }
 
-/// `Forwarded` elements (RFC 7239, section 4). Quotes can only be told from the left, so all
-/// elements are read in order and the last one that is not trusted is kept.
-pub(crate) fn forwarded_for(line: &[u8], trusts: &dyn Fn(IpAddr) -> bool) -> Entry {
-    let mut last = Entry::Trusted;
+/// The `for` of each element of one `Forwarded` line (RFC 7239, section 4). It ends with the first
+/// that cannot be read: where that one begins is not known either.
+pub(crate) fn forwarded(line: &[u8]) -> impl Iterator<Item = Option<IpAddr>> {
     let mut rest = line;
-    while !rest.is_empty() {
-        let Some((element, after)) = split_unquoted(rest, b',') else {
-            return Entry::Unreadable;
-        };
-        rest = after;
-        if element.trim_ascii().is_empty() {
-            continue;
+    iter::from_fn(move || {
+        while let Some(before) = rest.trim_ascii_end().strip_suffix(b",") {
+            rest = before;
         }
-        match Entry::of(element_for(element), trusts) {
-            Entry::Trusted => {}
-            entry => last = entry,
+        if rest.trim_ascii_end().is_empty() {
+            return None;
         }
-    }
-    last
+        let element = last_element(rest);
+        rest = element.map_or(&[], |(_, left)| left);
+        Some(element.map(|(address, _)| address))
+    })
 }
 
-/// The address in the one `for` pair of an element.
-fn element_for(element: &[u8]) -> Option<IpAddr> {
+/// The address in the last element of a line, and what stands left of the element.
+fn last_element(line: &[u8]) -> Option<(IpAddr, &[u8])> {
     let mut found = None;
-    let mut rest = element;
-    while !rest.is_empty() {
-        let (pair, after) = split_unquoted(rest, b';')?;
-        rest = after;
-        let equals = pair.iter().position(|byte| *byte == b'=');
-        let Some(equals) = equals else {
-            if pair.trim_ascii().is_empty() {
-                continue;
+    let mut rest = line;
+    loop {
+        let pair = last_pair(rest)?;
+        if pair.name.eq_ignore_ascii_case(b"for") {
+            let address = forwarded_node(pair.value)?;
+            // Each name once per element (RFC 7239, section 4).
+            if found.replace(address).is_some() {
+                return None;
             }
-            return None;
-        };
-        if !pair[..equals].trim_ascii().eq_ignore_ascii_case(b"for") {
-            continue;
         }
-        // Each name once per element (RFC 7239, section 4).
-        if found
-            .replace(forwarded_node(pair[equals + 1..].trim_ascii())?)
-            .is_some()
-        {
-            return None;
+        match pair.left.split_last() {
+            Some((b';', left)) => rest = left,
+            _ => return Some((found?, pair.left)),
         }
     }
-    found
 }
 
-/// Splits at the first separator outside quotes; `None` if a quote stays open.
-fn split_unquoted(text: &[u8], separator: u8) -> Option<(&[u8], &[u8])> {
-    let (mut quoted, mut escaped) = (false, false);
-    for (at, byte) in text.iter().enumerate() {
-        match byte {
-            _ if escaped => escaped = false,
-            b'\\' if quoted => escaped = true,
-            b'"' => quoted = !quoted,
-            byte if *byte == separator && !quoted => return Some((&text[..at], &text[at + 1..])),
-            _ => {}
+/// A name and its value, without the quotes; both are empty where nothing stands between two
+/// semicolons.
+struct Pair<'a> {
+    name: &'a [u8],
+    value: &'a [u8],
+    /// What stands left of the pair, up to and with its comma or semicolon.
+    left: &'a [u8],
+}
+
+fn last_pair(text: &[u8]) -> Option<Pair<'_>> {
+    let text = text.trim_ascii_end();
+    let (unquoted, quoted) = match text.strip_suffix(b"\"") {
+        Some(inside) => {
+            let opening = opening_quote(inside)?;
+            (&inside[..opening], Some(&inside[opening + 1..]))
         }
-    }
-    (!quoted).then_some((text, &[]))
-}
-
-/// A node of RFC 7239, section 6: like [`node`], but quoted if it wants to be, and IPv6 only in
-/// brackets, so that its last group cannot be taken for a port.
-fn forwarded_node(value: &[u8]) -> Option<IpAddr> {
-    let value = match value {
-        [b'"', inner @ .., b'"'] => inner,
-        value => value,
+        None => (text, None),
     };
+    let separator = unquoted.iter().rposition(|byte| b",;".contains(byte));
+    let (left, pair) = unquoted.split_at(separator.map_or(0, |at| at + 1));
+    let pair = pair.trim_ascii_start();
+    if pair.is_empty() && quoted.is_none() {
+        return Some(Pair {
+            name: pair,
+            value: pair,
+            left,
+        });
+    }
+    let equals = pair.iter().position(|byte| *byte == b'=')?;
+    let (name, value) = (&pair[..equals], &pair[equals + 1..]);
+    let value = match quoted {
+        Some(quoted) => value.is_empty().then_some(quoted)?,
+        None => value,
+    };
+    let is_whole = !name.is_empty() && !pair.contains(&b'"');
+    is_whole.then_some(Pair { name, value, left })
+}
+
+/// Where the string begins whose closing quote has just been taken off.
+fn opening_quote(inside: &[u8]) -> Option<usize> {
+    let is_escaped = |at: usize| {
+        let backslashes = inside[..at].iter().rev().take_while(|byte| **byte == b'\\');
+        backslashes.count() % 2 == 1
+    };
+    if is_escaped(inside.len()) {
+        return None;
+    }
+    (0..inside.len())
+        .rev()
+        .find(|at| inside[*at] == b'"' && !is_escaped(*at))
+}
+
+/// A node of RFC 7239, section 6: like [`node`], but IPv6 only in brackets, so that its last group
+/// cannot be taken for a port.
+fn forwarded_node(value: &[u8]) -> Option<IpAddr> {
+    // No address needs an escape.
     let value = std::str::from_utf8(value).ok()?;
-    // No address needs an escape, and none contains a quote.
     match node(value)? {
         IpAddr::V6(_) if !value.starts_with('[') => None,
         address => Some(address),

@@ -3,11 +3,12 @@
 mod address;
 mod forwarded;
 mod header;
+mod network;
 mod peer;
 #[cfg(test)]
 mod tests;
 
-pub use address::{ClientIp, ProxyHeader};
+pub use address::{ClientIp, ProxyHeader, Unreadable};
 pub use header::ClientHeader;
 
 use crate::head::Head;
@@ -29,6 +30,16 @@ pub trait ClientKey {
     /// The key of this request, or `None` if it has none; then
     /// [`when_unkeyed`](crate::RateLimitLayer::when_unkeyed) decides.
     fn key<'a>(&'a self, head: &Head<'a>) -> Option<Self::Key<'a>>;
+
+    /// A name of the request's client for people to read, in logs and lists of top offenders;
+    /// `None`, the default, is none.
+    ///
+    /// It tells no secret, and nothing is decided by it. It may allocate: ask for it only where
+    /// somebody reads it.
+    fn label(&self, head: &Head<'_>) -> Option<String> {
+        let _ = head;
+        None
+    }
 }
 
 /// The kinds of keys: each hashes its own first, so that no two kinds can meet.
