@@ -5,7 +5,7 @@ use std::{sync::mpsc, thread};
 use memguard_layer::{Heap, heap};
 
 #[global_allocator]
-static HEAP: Heap = Heap::new();
+static HEAP: Heap = Heap::new().with_peak();
 
 /// 100 threads allocate, grow and free, and hand half of their blocks to their neighbour to free.
 fn churn() {
@@ -48,7 +48,13 @@ fn after_a_hundred_threads_have_ended_not_a_byte_is_off() {
     let before = heap::allocated().unwrap();
     churn();
     assert_eq!(heap::allocated().unwrap(), before);
+    assert!(
+        heap::peak().unwrap() > before + (1 << 18),
+        "what they held at once"
+    );
+    heap::reset_peak();
     let block = std::hint::black_box(vec![1_u8; 12_345]);
     assert_eq!(heap::allocated().unwrap(), before + 12_345);
     drop(block);
+    assert_eq!(heap::peak().unwrap(), before + 12_345);
 }
