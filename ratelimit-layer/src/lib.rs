@@ -6,8 +6,8 @@
 //! | [`ConcurrencyLimitLayer`] | requests in flight, to the end of the body | 429, or 503 for the total |
 //! | [`RateLimiter`] | whatever you ask it, without HTTP | a [`Decision`] |
 //!
-//! Whom a request counts for is the peer's address ([`ClientIp`]), a header ([`ClientHeader`]) or what
-//! a closure makes of the request. A refusal is a response, never an error: problem+json (RFC 9457)
+//! Whom a request counts for is the peer's address ([`ClientIp`]), a header ([`ClientHeader`]), the
+//! path ([`ClientPath`]), what a closure makes of the request, or several of them ([`ClientKey`]). A refusal is a response, never an error: problem+json (RFC 9457)
 //! to HTTP, trailers-only `RESOURCE_EXHAUSTED` to gRPC.
 //!
 //! ```
@@ -57,7 +57,7 @@ pub use fields::FieldStyle;
 pub use future::ResponseFuture;
 pub use head::Head;
 pub use ipnet::IpNet;
-pub use key::{ClientHeader, ClientIp, ClientKey, KeyFn, ProxyHeader, Unreadable};
+pub use key::{ClientHeader, ClientIp, ClientKey, ClientPath, KeyFn, Or, ProxyHeader, Unreadable};
 pub use limiter::{Decision, RateLimiter};
 pub use quota::Quota;
 pub use rate::{RateLimit, RateLimitHandle, RateLimitLayer, RateLimitStats, RateLimited};

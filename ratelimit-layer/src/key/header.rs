@@ -4,13 +4,17 @@ use super::{ClientKey, Kind};
 use crate::head::Head;
 use http::HeaderName;
 use http::header::{GetAll, HeaderValue};
-use std::hash::{Hash, Hasher};
+use std::hash::{BuildHasher, Hash, Hasher, RandomState};
+use std::sync::LazyLock;
 
 /// The value of one request header as the key: an API key, a tenant, a user id.
 ///
-/// All lines of the field count. A request without it has no key. The client chooses this key:
-/// unless something before the limiter has checked it, a client that makes up a new value for each
-/// request is a new client each time.
+/// All lines of the field count, without the blanks around each. A request without it, or with
+/// nothing in it, has no key. The same value under two field names is two clients.
+///
+/// The client chooses this key: unless something before the limiter has checked it, a client that
+/// makes up a new value for each request is a new client each time. That holds for a second line
+/// beside a good one, too.
 ///
 /// # Examples
 ///
@@ -38,22 +42,44 @@ impl ClientKey for ClientHeader {
     type Key<'a> = HeaderKey<'a>;
 
     fn key<'a>(&'a self, head: &Head<'a>) -> Option<HeaderKey<'a>> {
-        head.headers
-            .contains_key(&self.name)
-            .then(|| HeaderKey(head.headers.get_all(&self.name)))
+        let lines = head.headers.get_all(&self.name);
+        let key = HeaderKey {
+            name: &self.name,
+            lines,
+        };
+        let says_something = key.lines().any(|line| !line.is_empty());
+        says_something.then_some(key)
+    }
+
+    /// The field's name and eight hexadecimal digits, `x-api-key#5f3a91c0`: a hash of the value under
+    /// a secret that each process draws anew, so that a value can be followed and not be guessed.
+    fn label(&self, head: &Head<'_>) -> Option<String> {
+        static SECRET: LazyLock<RandomState> = LazyLock::new(RandomState::new);
+        let hash = SECRET.hash_one(self.key(head)?);
+        Some(format!("{}#{:08x}", self.name, hash >> 32))
     }
 }
 
 /// The lines of one header field.
 #[derive(Debug)]
-pub struct HeaderKey<'a>(GetAll<'a, HeaderValue>);
+pub struct HeaderKey<'a> {
+    name: &'a HeaderName,
+    lines: GetAll<'a, HeaderValue>,
+}
+
+impl HeaderKey<'_> {
+    fn lines(&self) -> impl Iterator<Item = &[u8]> {
+        // HTTP/1 parsers take blanks away, HTTP/2 leaves them.
+        self.lines.iter().map(|line| line.as_bytes().trim_ascii())
+    }
+}
 
 impl Hash for HeaderKey<'_> {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        Kind::Header.hash(state);
-        for line in &self.0 {
-            // A slice hashes its length first, so two lines never look like one.
-            line.as_bytes().hash(state);
-        }
+        state.write_u8(Kind::Header as u8);
+        self.name.as_str().hash(state);
+        state.write_usize(self.lines().count());
+        // A slice hashes its length first, so two lines never look like one.
+        self.lines().for_each(|line| line.hash(state));
     }
 }

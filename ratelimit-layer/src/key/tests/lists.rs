@@ -90,6 +90,22 @@ fn forwarded_is_walked_from_the_right() {
         (&["for=\"[2001:db8::9]\""], "2001:db8::9"),
         (&["for=\"[2001:db8::9]:4711\""], "2001:db8::9"),
         (&["for=\"203.0.113.9:_port\""], "203.0.113.9"),
+        (&["for=\"203.0.113.9:_a.b-c_1\""], "203.0.113.9"),
+        (&["for=\"203.0.113.9:_a:b\""], PEER),
+        // A client's open quote ends before what its proxy wrote.
+        (&["for=\"198.51.100.1, for=203.0.113.9"], "203.0.113.9"),
+        (&["\", for=203.0.113.9;host=\"a\""], "203.0.113.9"),
+        (&["host=\"\\, for=\"203.0.113.9\""], "203.0.113.9"),
+        // A proxy's own open or escaped quote is rubbish.
+        (&["for=203.0.113.9;host=\"a"], PEER),
+        (&["for=203.0.113.9;host=a\""], PEER),
+        (&["for=203.0.113.9;host=\"a\\\""], PEER),
+        (&["for=203.0.113.9;host=\"a\"b"], PEER),
+        (&["for=203.0.113.9;host=a\"b\""], PEER),
+        (&["for=203.0.113.9;=\"b\""], PEER),
+        (&["for=203.0.113.9;=b"], PEER),
+        (&["for =203.0.113.9"], PEER),
+        (&[";for=203.0.113.9;;proto=https;"], "203.0.113.9"),
         (&["for=\"[::ffff:203.0.113.9]\""], "203.0.113.9"),
         (&["for=203.0.113.9,"], "203.0.113.9"),
         // What stands in quotes separates nothing.
