@@ -192,3 +192,86 @@ async fn the_cache_gives_way_before_anybody_is_refused() {
     assert!(after.entries > 0, "no more was taken than was asked for");
     assert_eq!(guarded.stats().reclaimed, before - after.bytes);
 }
+
+/// Uploads stay in memory while a full cache serves its pages; whoever asks for a hot one keeps asking.
+#[tokio::test]
+async fn a_full_cache_gives_all_but_its_floor_before_the_first_refusal() {
+    const PAGE: u64 = 64 << 10;
+    const HOT: u64 = 16;
+    const FLOOR: u64 = 32 * PAGE;
+    let cache = CacheLayer::new(12 << 20);
+    let (source, reclaim, handle) = (cache.handle(), cache.handle(), cache.handle());
+    let load = Arc::new(AtomicU64::new(0));
+    let (kept, uploaded) = (load.clone(), load.clone());
+    let guard = MemGuardLayer::new(16 << 20)
+        .source(move || source.stats().bytes + kept.load(Ordering::SeqCst))
+        .reclaim_with(move |bytes| {
+            let spare = reclaim.stats().bytes.saturating_sub(FLOOR);
+            reclaim.reclaim(bytes.min(spare))
+        });
+    let guarded = guard.handle();
+    let page = || async { ([("cache-control", "max-age=60")], vec![b'x'; PAGE as usize]) };
+    let upload = move |body: WholeBody| async move {
+        uploaded.fetch_add(body.len() as u64, Ordering::SeqCst);
+    };
+    let router = Router::new()
+        .route("/page/{n}", get(page))
+        .route("/upload", post(upload))
+        .layer(ServiceBuilder::new().layer(guard).layer(cache));
+    let server = Server::axum(router).await;
+    let client = Client::http1();
+    let mut level = guarded.watch();
+    let changes = Arc::new(AtomicUsize::new(0));
+    let counter = changes.clone();
+    tokio::spawn(async move {
+        while level.changed().await.is_ok() {
+            counter.fetch_add(1, Ordering::SeqCst);
+        }
+    });
+    // How many of the hot pages are in the cache, or that one was refused.
+    let hot = async || {
+        let mut hits = 0;
+        for n in 0..HOT {
+            let answer = client.get(&server.url(&format!("/page/{n}"))).await;
+            if answer.status == StatusCode::SERVICE_UNAVAILABLE {
+                return None;
+            }
+            hits += u64::from(answer.field("cache-status") == Some("cache-layer; hit"));
+        }
+        Some(hits)
+    };
+    for n in 0..500 {
+        client.get(&server.url(&format!("/page/{n}"))).await;
+        if n % 50 == 0 {
+            hot().await;
+        }
+    }
+    assert!(handle.stats().bytes > 11 << 20, "the cache is full");
+
+    while let Some(hits) = hot().await {
+        assert_eq!(hits, HOT, "hot pages are kept");
+        let body = body::full(vec![0; 256 * KIB]);
+        let upload = Request::post(server.url("/upload"))
+            .body(body)
+            .expect("valid");
+        let answer = client.fetch(upload).await.expect("an answer");
+        if answer.status != StatusCode::OK {
+            break;
+        }
+    }
+    let (cached, load) = (handle.stats().bytes, load.load(Ordering::SeqCst));
+    assert!(
+        cached < FLOOR + PAGE + PAGE / 8,
+        "{cached} bytes cached still"
+    );
+    assert!(
+        cached + load + (512 << 10) > 15 << 20,
+        "{cached} and {load} of 16 MiB are used"
+    );
+    assert_eq!(guarded.rejected(), 1);
+    let changes = changes.load(Ordering::SeqCst);
+    assert!(
+        (3..=6).contains(&changes),
+        "the level changed {changes} times"
+    );
+}

@@ -96,6 +96,9 @@ impl Guard {
     /// Looks, and does what the level asks for.
     pub(crate) fn tend(self: &Arc<Self>) {
         let (heap, level) = self.look();
+        if level < Level::Soft {
+            self.evictor.forget();
+        }
         self.relieve(heap, level);
     }
 

@@ -30,9 +30,9 @@ pub struct MemGuardStats {
     pub bodies_ended: u64,
     /// Rounds of reclaim that have ended.
     pub reclaim_rounds: u64,
-    /// Rounds among them that freed less than a tenth of what was asked.
+    /// Rounds among them in vain: they freed less than a tenth of what was asked.
     pub reclaim_in_vain: u64,
-    /// Bytes that all rounds freed.
+    /// Bytes that all rounds freed, by the account of the reclaimers.
     pub reclaimed: u64,
 }
 
@@ -90,7 +90,7 @@ impl MemGuardHandle {
     /// All figures; each is read on its own, so they may be of slightly different moments.
     #[must_use]
     pub fn stats(&self) -> MemGuardStats {
-        let tally = self.guard.evictor().tally();
+        let record = self.guard.evictor().record();
         MemGuardStats {
             level: self.level(),
             budget: self.budget(),
@@ -98,9 +98,9 @@ impl MemGuardHandle {
             reserved: self.reserved(),
             rejected: self.rejected(),
             bodies_ended: self.guard.ended(),
-            reclaim_rounds: tally.rounds,
-            reclaim_in_vain: tally.in_vain,
-            reclaimed: tally.freed,
+            reclaim_rounds: record.rounds,
+            reclaim_in_vain: record.in_vain,
+            reclaimed: record.freed,
         }
     }
 

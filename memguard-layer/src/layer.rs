@@ -119,10 +119,16 @@ impl<R> MemGuardLayer<R> {
     /// [`Level::Soft`](crate::Level::Soft) on.
     ///
     /// It gets the number of bytes wanted and returns how many it freed. Called again, this adds one more, asked for
-    /// what those before it did not free. At most one runs at a time, on tokio's blocking threads; without a tokio
-    /// runtime (with its timer) none is asked. A request that would be refused waits for up to 250 ms; one that fits
-    /// never waits. After a round that freed less than a tenth, by its own account or by the source's, nobody is asked
-    /// for a second, and refusals do not wait.
+    /// what those before it did not free: the one to lose least comes first. Expired entries should go before others,
+    /// as they do in `cache_layer`'s `reclaim`; what a cache should always keep is for the closure to hold back.
+    ///
+    /// At most one runs at a time, on tokio's blocking threads; without a tokio runtime (with its timer) none is asked. A
+    /// round asks in slices, so small that each call takes less than 500 µs, until enough is freed or nobody gives a
+    /// tenth of a slice any more. A request that would be refused waits for up to 250 ms; one that fits never waits.
+    ///
+    /// A round is in vain if it freed less than a tenth of what was asked, or if the source did not fall by a tenth of it
+    /// for the third time in a row. Nobody is then asked for a second, and refusals do not wait; after several in a row
+    /// for two, four, then eight seconds. A level below [`Soft`](crate::Level::Soft) forgets them.
     ///
     /// Works at any time, also for services that are already running.
     pub fn reclaim_with(self, reclaim: impl Fn(u64) -> u64 + Send + Sync + 'static) -> Self {

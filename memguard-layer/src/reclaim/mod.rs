@@ -1,10 +1,15 @@
-//! Asking caches to give bytes back: one round at a time, off the async workers, and not again soon if it was in vain.
+//! Asking caches to give bytes back: one round at a time, off the async workers, in short calls, and not again soon if it
+//! was in vain.
+
+mod record;
+mod slice;
 
 use std::{
     fmt,
     future::Future,
     pin::Pin,
     sync::{Arc, PoisonError, RwLock, RwLockReadGuard},
+    thread,
     time::Duration,
 };
 
@@ -14,24 +19,22 @@ use tokio::{
     time::{Instant, timeout_at},
 };
 
+use self::{
+    record::{Outcome, Record},
+    slice::Slice,
+};
 use crate::{Overloaded, OverloadedKind, Reservation, admission::Need, guard::Guard};
 
 /// The longest a request waits for room, over all rounds.
 pub(crate) const LONGEST_WAIT: Duration = Duration::from_millis(250);
 
-/// How long nobody is asked after a round in vain.
-const PAUSE: Duration = Duration::from_secs(1);
-
 type Reclaimer = Arc<dyn Fn(u64) -> u64 + Send + Sync>;
 
-/// What past rounds came to, and whether one is under way.
+/// Past rounds, and whether one is under way.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Tally {
+struct State {
     running: bool,
-    paused_until: Option<Instant>,
-    pub(crate) rounds: u64,
-    pub(crate) in_vain: u64,
-    pub(crate) freed: u64,
+    record: Record,
 }
 
 #[derive(Default)]
@@ -39,7 +42,7 @@ pub(crate) struct Evictor {
     /// In order of priority.
     reclaimers: RwLock<Vec<Reclaimer>>,
     /// Told of the end of each round.
-    tally: watch::Sender<Tally>,
+    state: watch::Sender<State>,
 }
 
 impl Evictor {
@@ -50,8 +53,8 @@ impl Evictor {
             .push(reclaimer);
     }
 
-    pub(crate) fn tally(&self) -> Tally {
-        *self.tally.borrow()
+    pub(crate) fn record(&self) -> Record {
+        self.state.borrow().record
     }
 
     fn reclaimers(&self) -> RwLockReadGuard<'_, Vec<Reclaimer>> {
@@ -71,13 +74,10 @@ impl Evictor {
         };
         let mut running = true;
         let mut ours = false;
-        self.tally.send_if_modified(|tally| {
-            if !tally.running {
-                running = tally
-                    .paused_until
-                    .is_none_or(|until| Instant::now() >= until);
-                ours = running;
-                tally.running = running;
+        self.state.send_if_modified(|state| {
+            if !state.running {
+                ours = !state.record.is_paused(Instant::now());
+                (running, state.running) = (ours, ours);
             }
             // Only the end of a round is news.
             false
@@ -85,20 +85,30 @@ impl Evictor {
         if ours {
             let round = Round {
                 guard: Arc::clone(guard),
-                ask,
-                freed: 0,
+                outcome: Outcome {
+                    asked: ask,
+                    ..Outcome::default()
+                },
             };
             let reclaimers = self.reclaimers().clone();
             runtime.spawn_blocking(move || round.run(&reclaimers));
         }
         running
     }
+
+    /// Memory is not short any more.
+    pub(crate) fn forget(&self) {
+        self.state.send_if_modified(|state| {
+            state.record.forget();
+            false
+        });
+    }
 }
 
 impl fmt::Debug for Evictor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Evictor")
-            .field("tally", &self.tally())
+            .field("state", &*self.state.borrow())
             .finish_non_exhaustive()
     }
 }
@@ -106,35 +116,45 @@ impl fmt::Debug for Evictor {
 /// One round. Dropping it ends it, so a reclaimer that panics or a runtime that shuts down leaves nobody waiting.
 struct Round {
     guard: Arc<Guard>,
-    ask: u64,
-    freed: u64,
+    outcome: Outcome,
 }
 
 impl Round {
     fn run(mut self, reclaimers: &[Reclaimer]) {
         let before = self.guard.heap();
-        let mut reported = 0_u64;
         for reclaim in reclaimers {
-            let rest = self.ask.saturating_sub(reported);
-            if rest == 0 {
-                break;
-            }
-            reported = reported.saturating_add(reclaim(rest));
+            self.ask(reclaim);
         }
-        // Bytes that do not come off the source are no help, whatever a cache says of them.
-        self.freed = reported.min(before.saturating_sub(self.guard.heap()));
+        self.outcome.fell = before.saturating_sub(self.guard.heap());
+    }
+
+    /// Asks one reclaimer for what is left to free, slice by slice, until it gives less than a tenth of a slice.
+    fn ask(&mut self, reclaim: &Reclaimer) {
+        let mut slice = Slice::FIRST;
+        loop {
+            let rest = self.outcome.asked.saturating_sub(self.outcome.freed);
+            let want = rest.min(slice.0);
+            if want == 0 {
+                return;
+            }
+            let start = Instant::now();
+            let freed = reclaim(want);
+            self.outcome.freed = self.outcome.freed.saturating_add(freed);
+            if freed < want.div_ceil(10) {
+                return;
+            }
+            slice = slice.after(start.elapsed());
+            // Whoever waits for what the reclaimer locks comes first.
+            thread::yield_now();
+        }
     }
 }
 
 impl Drop for Round {
     fn drop(&mut self) {
-        let in_vain = self.freed < self.ask.div_ceil(10);
-        self.guard.evictor().tally.send_modify(|tally| {
-            tally.running = false;
-            tally.rounds += 1;
-            tally.in_vain += u64::from(in_vain);
-            tally.freed = tally.freed.saturating_add(self.freed);
-            tally.paused_until = in_vain.then(|| Instant::now() + PAUSE);
+        self.guard.evictor().state.send_modify(|state| {
+            state.running = false;
+            state.record = state.record.after(self.outcome, Instant::now());
         });
     }
 }
@@ -147,7 +167,7 @@ pub(crate) type Room =
 /// nothing to wait for. Holds nothing while it waits.
 pub(crate) fn make_room(guard: &Arc<Guard>, need: Need) -> Option<Room> {
     // Before the round starts, so that its end cannot be missed.
-    let mut rounds = guard.evictor().tally.subscribe();
+    let mut rounds = guard.evictor().state.subscribe();
     if !guard.evict_for(need) {
         return None;
     }
