@@ -16,7 +16,7 @@ use crate::{
     admission::{Budget, Need, Short},
     level::{Gauge, Monitor, Thresholds},
     reclaim::Evictor,
-    source::default_source,
+    source::Measure,
 };
 
 pub(crate) struct Guard {
@@ -25,7 +25,7 @@ pub(crate) struct Guard {
     monitor: Monitor,
     start: Instant,
     /// Settled at the first reading if nobody chose one.
-    source: OnceLock<Box<dyn Source>>,
+    measure: OnceLock<Measure>,
     evictor: Evictor,
     retry_after_nanos: AtomicU64,
     rejected: AtomicU64,
@@ -39,7 +39,7 @@ impl Guard {
             gauge: Gauge::new(budget, &Thresholds::new()),
             monitor: Monitor::default(),
             start: Instant::now(),
-            source: OnceLock::new(),
+            measure: OnceLock::new(),
             evictor: Evictor::default(),
             retry_after_nanos: AtomicU64::new(0),
             rejected: AtomicU64::new(0),
@@ -51,7 +51,11 @@ impl Guard {
 
     /// Fails if a source was chosen or read before.
     pub(crate) fn set_source(&self, source: Box<dyn Source>) -> Result<(), ()> {
-        self.source.set(source).map_err(drop)
+        if self.measure.get().is_some() {
+            return Err(());
+        }
+        let measure = self.announced(Measure::of(source));
+        self.measure.set(measure).map_err(drop)
     }
 
     pub(crate) fn set_thresholds(&mut self, thresholds: &Thresholds) {
@@ -71,8 +75,24 @@ impl Guard {
         &self.budget
     }
 
+    pub(crate) fn measure(&self) -> &Measure {
+        self.measure
+            .get_or_init(|| self.announced(Measure::by_default()))
+    }
+
+    fn announced(&self, measure: Measure) -> Measure {
+        #[cfg(feature = "tracing")]
+        tracing::info!(
+            source = measure.name(),
+            budget = self.budget.bytes(),
+            "memory is guarded"
+        );
+        measure
+    }
+
+    #[inline]
     pub(crate) fn heap(&self) -> u64 {
-        self.source.get_or_init(default_source).bytes()
+        self.measure().bytes()
     }
 
     /// The heap, and the level by it.
@@ -121,7 +141,18 @@ impl Guard {
 
     /// Promises `bytes` if they fit, whatever the level; the caller owes their release.
     pub(crate) fn reserve(&self, bytes: u64) -> Result<(), Short> {
-        self.budget.reserve(bytes, || self.heap())
+        let reserved = self.budget.reserve(bytes, || self.heap());
+        if reserved.is_err() {
+            self.measure().hurry();
+        }
+        reserved
+    }
+
+    /// Takes `bytes` of a promise back.
+    pub(crate) fn release(&self, bytes: u64) {
+        // Whoever sees the smaller promise must see the larger measure.
+        self.measure().release(bytes);
+        self.budget.release(bytes);
     }
 
     /// Admits a request that fits, starts a round of reclaim behind its back if memory is getting short.

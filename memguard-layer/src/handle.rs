@@ -20,6 +20,8 @@ pub struct MemGuardStats {
     pub level: Level,
     /// The budget, in bytes.
     pub budget: u64,
+    /// What the heap is measured by: see [`MemGuardHandle::source`].
+    pub source: &'static str,
     /// Bytes in use, by the source.
     pub heap: u64,
     /// Bytes promised and not in the heap yet.
@@ -69,6 +71,12 @@ impl MemGuardHandle {
         self.guard.heap()
     }
 
+    /// What the heap is measured by: the [name](crate::Source::name) of the source that was set, or was found first.
+    #[must_use]
+    pub fn source(&self) -> &'static str {
+        self.guard.measure().name()
+    }
+
     /// Bytes promised and not in the heap yet.
     #[must_use]
     pub fn reserved(&self) -> u64 {
@@ -94,6 +102,7 @@ impl MemGuardHandle {
         MemGuardStats {
             level: self.level(),
             budget: self.budget(),
+            source: self.source(),
             heap: self.heap(),
             reserved: self.reserved(),
             rejected: self.rejected(),

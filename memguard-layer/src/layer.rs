@@ -61,8 +61,9 @@ impl MemGuardLayer {
 impl<R> MemGuardLayer<R> {
     /// Where the number of bytes in use comes from; any `Fn() -> u64` will do.
     ///
-    /// Default: the [`Heap`](crate::Heap) if one is installed; else, on Linux, the resident set of the process (about
-    /// a microsecond to read, and slow to fall after bytes were freed); else nothing, and only reservations count.
+    /// Default: the [`Heap`](crate::Heap) if one is installed; else jemalloc's statistics, with the feature `jemalloc`
+    /// and if it is the process's allocator; else, on Linux, the resident set, which is slow to fall after bytes were
+    /// freed; else nothing, and only reservations count. [`source`](crate::source) has them all.
     ///
     /// # Panics
     ///

@@ -58,12 +58,15 @@
 //!
 //! # What it needs
 //!
-//! Exactness comes from [`Heap`], the counting allocator. Without it the resident set is used, which does not fall when
-//! freed memory stays with the allocator: a ceiling, not a measure. The service below must accept
+//! Exactness comes from [`Heap`], the counting allocator. Without it jemalloc's statistics are used (feature `jemalloc`),
+//! or the resident set, which does not fall when freed memory stays with the allocator: a ceiling, not a measure. See
+//! [`source`]. The service below must accept
 //! `Request<RequestBody<B>>`, as axum's `Router` and tonic's `Routes` do for any body, and be `Clone`.
 //!
 //! [`reclaim_with`]: MemGuardLayer::reclaim_with
 //! [`exempt`]: MemGuardLayer::exempt
+
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod admission;
 mod body;
@@ -77,7 +80,7 @@ mod level;
 mod reclaim;
 mod rejection;
 mod service;
-mod source;
+pub mod source;
 
 pub use self::{
     admission::Reservation,

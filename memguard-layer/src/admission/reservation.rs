@@ -35,7 +35,7 @@ impl Reservation {
     pub fn release(&mut self, bytes: u64) -> u64 {
         let bytes = bytes.min(self.bytes);
         self.bytes -= bytes;
-        self.guard.budget().release(bytes);
+        self.guard.release(bytes);
         bytes
     }
 
@@ -59,7 +59,7 @@ impl Reservation {
 
 impl Drop for Reservation {
     fn drop(&mut self) {
-        self.guard.budget().release(self.bytes);
+        self.guard.release(self.bytes);
     }
 }
 

@@ -121,11 +121,11 @@ struct Round {
 
 impl Round {
     fn run(mut self, reclaimers: &[Reclaimer]) {
-        let before = self.guard.heap();
+        let before = self.guard.measure().fresh();
         for reclaim in reclaimers {
             self.ask(reclaim);
         }
-        self.outcome.fell = before.saturating_sub(self.guard.heap());
+        self.outcome.fell = before.saturating_sub(self.guard.measure().fresh());
     }
 
     /// Asks one reclaimer for what is left to free, slice by slice, until it gives less than a tenth of a slice.
