@@ -3,7 +3,7 @@
 use std::{
     fmt,
     sync::{
-        Arc, OnceLock,
+        Arc, Mutex, OnceLock, PoisonError,
         atomic::{AtomicU64, Ordering::Relaxed},
     },
     time::Duration,
@@ -16,7 +16,7 @@ use crate::{
     admission::{Budget, Need, Short},
     level::{Gauge, Monitor, Thresholds},
     reclaim::Evictor,
-    source::Measure,
+    source::{Choice, Chosen, Measure},
 };
 
 pub(crate) struct Guard {
@@ -24,7 +24,8 @@ pub(crate) struct Guard {
     gauge: Gauge,
     monitor: Monitor,
     start: Instant,
-    /// Settled at the first reading if nobody chose one.
+    /// What the measure is made of, until the first reading.
+    choice: Mutex<Option<Choice>>,
     measure: OnceLock<Measure>,
     evictor: Evictor,
     retry_after_nanos: AtomicU64,
@@ -39,6 +40,7 @@ impl Guard {
             gauge: Gauge::new(budget, &Thresholds::new()),
             monitor: Monitor::default(),
             start: Instant::now(),
+            choice: Mutex::new(Some(Choice::default())),
             measure: OnceLock::new(),
             evictor: Evictor::default(),
             retry_after_nanos: AtomicU64::new(0),
@@ -49,13 +51,25 @@ impl Guard {
         guard
     }
 
-    /// Fails if a source was chosen or read before.
+    /// Fails if a source was chosen or the guard read before.
     pub(crate) fn set_source(&self, source: Box<dyn Source>) -> Result<(), ()> {
-        if self.measure.get().is_some() {
-            return Err(());
-        }
-        let measure = self.announced(Measure::of(source));
-        self.measure.set(measure).map_err(drop)
+        self.choose(|choice| match choice.source.replace(source) {
+            None => Ok(()),
+            Some(_) => Err(()),
+        })
+    }
+
+    /// Fails if the guard was read before.
+    pub(crate) fn set_cgroup(&self, cgroup: Chosen) -> Result<(), ()> {
+        self.choose(|choice| {
+            choice.cgroup = cgroup;
+            Ok(())
+        })
+    }
+
+    fn choose(&self, change: impl FnOnce(&mut Choice) -> Result<(), ()>) -> Result<(), ()> {
+        let mut choice = self.choice.lock().unwrap_or_else(PoisonError::into_inner);
+        choice.as_mut().map_or(Err(()), change)
     }
 
     pub(crate) fn set_thresholds(&mut self, thresholds: &Thresholds) {
@@ -75,12 +89,19 @@ impl Guard {
         &self.budget
     }
 
+    #[inline]
     pub(crate) fn measure(&self) -> &Measure {
-        self.measure
-            .get_or_init(|| self.announced(Measure::by_default()))
+        self.measure.get_or_init(|| self.settle())
     }
 
-    fn announced(&self, measure: Measure) -> Measure {
+    #[cold]
+    fn settle(&self) -> Measure {
+        let choice = self
+            .choice
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        let measure = Measure::from(choice.unwrap_or_default());
         #[cfg(feature = "tracing")]
         tracing::info!(
             source = measure.name(),
@@ -98,7 +119,9 @@ impl Guard {
     /// The heap, and the level by it.
     pub(crate) fn look(self: &Arc<Self>) -> (u64, Level) {
         let heap = self.heap();
-        let level = self.gauge.observe(heap, || self.start.elapsed());
+        let level = self
+            .gauge
+            .observe(heap, self.measure().strain(), || self.start.elapsed());
         if level > Level::Normal {
             self.monitor.ensure(self);
         }
@@ -141,7 +164,9 @@ impl Guard {
 
     /// Promises `bytes` if they fit, whatever the level; the caller owes their release.
     pub(crate) fn reserve(&self, bytes: u64) -> Result<(), Short> {
-        let reserved = self.budget.reserve(bytes, || self.heap());
+        let reserved = self
+            .budget
+            .reserve(bytes, || self.measure().bytes_of(self.budget.bytes()));
         if reserved.is_err() {
             self.measure().hurry();
         }

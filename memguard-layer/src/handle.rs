@@ -26,6 +26,10 @@ pub struct MemGuardStats {
     pub heap: u64,
     /// Bytes promised and not in the heap yet.
     pub reserved: u64,
+    /// Whether the cgroup is over its [ceiling](crate::cgroup), and the level `Hard` for that.
+    pub over_ceiling: bool,
+    /// Whether the tasks of the cgroup wait for memory, and the level is one higher for that.
+    pub pressed: bool,
     /// Requests refused, for whatever reason.
     pub rejected: u64,
     /// Requests among them whose body the guard ended midway.
@@ -98,6 +102,7 @@ impl MemGuardHandle {
     /// All figures; each is read on its own, so they may be of slightly different moments.
     #[must_use]
     pub fn stats(&self) -> MemGuardStats {
+        let strain = self.guard.measure().strain();
         let record = self.guard.evictor().record();
         MemGuardStats {
             level: self.level(),
@@ -105,6 +110,8 @@ impl MemGuardHandle {
             source: self.source(),
             heap: self.heap(),
             reserved: self.reserved(),
+            over_ceiling: strain.over_ceiling,
+            pressed: strain.pressed,
             rejected: self.rejected(),
             bodies_ended: self.guard.ended(),
             reclaim_rounds: record.rounds,

@@ -7,7 +7,7 @@ use tower_layer::Layer;
 
 use crate::{
     ConfigError, MemGuard, MemGuardHandle, Overloaded, ProblemDetails, Source, Thresholds,
-    admission::LARGEST, guard::Guard, service::Settings,
+    admission::LARGEST, cgroup::Cgroup, guard::Guard, service::Settings, source::Chosen,
 };
 
 /// Guards the services it wraps by one budget of heap bytes; see the [crate's documentation](crate).
@@ -22,7 +22,8 @@ impl MemGuardLayer {
     /// Keeps the heap and what is promised from it within `budget_bytes`, from 1 to 2⁴⁸ - 1.
     ///
     /// Choose it well below what kills the process: half of the container's limit leaves room for what the allocator
-    /// keeps, for stacks and for the kernel's buffers.
+    /// keeps, for stacks and for the kernel's buffers. [`from_cgroup`](Self::from_cgroup) and
+    /// [`from_env`](Self::from_env) size it where the process runs.
     ///
     /// # Panics
     ///
@@ -74,6 +75,38 @@ impl<R> MemGuardLayer<R> {
         assert!(
             set.is_ok(),
             "the source is set once, before the guard is first used"
+        );
+        self
+    }
+
+    /// Guards `cgroup` as its second bound: see [`cgroup`](crate::cgroup).
+    ///
+    /// Default: the process's own, if it or one above it has a limit.
+    ///
+    /// # Panics
+    ///
+    /// If the guard is already in use.
+    #[track_caller]
+    pub fn with_cgroup(self, cgroup: Cgroup) -> Self {
+        self.choose_cgroup(Chosen::This(cgroup))
+    }
+
+    /// Looks at no cgroup: the source alone bounds what is admitted.
+    ///
+    /// # Panics
+    ///
+    /// If the guard is already in use.
+    #[track_caller]
+    pub fn without_cgroup(self) -> Self {
+        self.choose_cgroup(Chosen::No)
+    }
+
+    #[track_caller]
+    fn choose_cgroup(self, cgroup: Chosen) -> Self {
+        let set = self.settings.guard.set_cgroup(cgroup);
+        assert!(
+            set.is_ok(),
+            "the cgroup is set before the guard is first used"
         );
         self
     }

@@ -70,6 +70,7 @@
 
 mod admission;
 mod body;
+pub mod cgroup;
 mod error;
 mod future;
 mod guard;
@@ -80,6 +81,7 @@ mod level;
 mod reclaim;
 mod rejection;
 mod service;
+mod sizing;
 pub mod source;
 
 pub use self::{
@@ -93,6 +95,7 @@ pub use self::{
     level::{Level, Thresholds},
     rejection::{Overloaded, OverloadedKind, ProblemDetails, Rejection},
     service::MemGuard,
+    sizing::HeapBudget,
     source::Source,
 };
 

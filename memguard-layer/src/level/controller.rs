@@ -39,6 +39,27 @@ impl Level {
     }
 }
 
+/// What else than the heap bears on the level: the process's cgroup.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Strain {
+    /// It uses nearly all that it may.
+    pub(crate) over_ceiling: bool,
+    /// Its tasks wait for memory.
+    pub(crate) pressed: bool,
+}
+
+impl Strain {
+    /// Pressure makes the level one higher, but never `Hard`: by itself it refuses nobody.
+    fn raise(self, level: Level) -> Level {
+        match level {
+            _ if self.over_ceiling => Level::Hard,
+            Level::Normal if self.pressed => Level::Elevated,
+            Level::Elevated if self.pressed => Level::Soft,
+            level => level,
+        }
+    }
+}
+
 /// Falls slow down up to here.
 const MOST_FALLS: u8 = 2;
 
@@ -54,10 +75,10 @@ pub(super) struct State {
 }
 
 impl Bounds {
-    /// The level that `heap` asks for while `level` holds; needs no clock, and nearly always equals `level`.
-    pub(super) fn wanted(&self, level: Level, heap: u64) -> Level {
+    /// The level that `heap` and `strain` ask for while `level` holds; needs no clock, and nearly always equals `level`.
+    pub(super) fn wanted(&self, level: Level, heap: u64, strain: Strain) -> Level {
         let entered = self.enter.iter().take_while(|&&at| heap >= at).count();
-        let entered = Level::ALL[entered];
+        let entered = strain.raise(Level::ALL[entered]);
         match level {
             Level::Normal => entered,
             _ if entered >= level => entered,

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{
     Level, Thresholds,
-    controller::State,
+    controller::{State, Strain},
     sync::{AtomicU64, Ordering::Relaxed, watch},
     thresholds::Bounds,
 };
@@ -27,12 +27,17 @@ impl Gauge {
         }
     }
 
-    /// The level with `heap` bytes in use. `now`, since a fixed moment, is asked for only if the level may change.
+    /// The level with `heap` bytes in use, under `strain`. `now`, since a fixed moment, is asked for only if the level may change.
     #[inline]
-    pub(crate) fn observe(&self, heap: u64, now: impl FnOnce() -> Duration) -> Level {
+    pub(crate) fn observe(
+        &self,
+        heap: u64,
+        strain: Strain,
+        now: impl FnOnce() -> Duration,
+    ) -> Level {
         let word = self.word.load(Relaxed);
         let level = level(word);
-        let wanted = self.bounds.wanted(level, heap);
+        let wanted = self.bounds.wanted(level, heap, strain);
         if wanted == level {
             level
         } else {

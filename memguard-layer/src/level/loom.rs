@@ -50,7 +50,7 @@ use std::time::Duration;
 use ::loom::{sync::Arc, thread};
 use gauge::Gauge;
 
-use super::{Level, Level::*, Thresholds, controller, thresholds};
+use super::{Level, Level::*, Strain, Thresholds, controller, thresholds};
 
 /// Threads see these heaps of 100, one each, at a time when any level may fall; hands over what they took the level for,
 /// what it is, and what those who watch it were told.
@@ -59,15 +59,19 @@ fn race(before: u64, heaps: [u64; 2], check: fn([Level; 2], Level, Level)) {
         let now = || Duration::from_secs(100);
         let gauge = Arc::new(Gauge::new(100, &Thresholds::new()));
         let told = gauge.watch();
-        gauge.observe(before, || Duration::ZERO);
+        gauge.observe(before, Strain::default(), || Duration::ZERO);
         let other = {
             let gauge = Arc::clone(&gauge);
-            thread::spawn(move || gauge.observe(heaps[1], now))
+            thread::spawn(move || gauge.observe(heaps[1], Strain::default(), now))
         };
-        let ours = gauge.observe(heaps[0], now);
+        let ours = gauge.observe(heaps[0], Strain::default(), now);
         let theirs = other.join().unwrap();
         // A reading between all thresholds of a level changes none.
-        let last = gauge.observe([72, 72, 82, 90][told.last() as usize], now);
+        let last = gauge.observe(
+            [72, 72, 82, 90][told.last() as usize],
+            Strain::default(),
+            now,
+        );
         check([ours, theirs], last, told.last());
     });
 }

@@ -9,6 +9,7 @@ mod monitor;
 mod thresholds;
 
 pub use controller::Level;
+pub(crate) use controller::Strain;
 pub(crate) use gauge::Gauge;
 pub(crate) use monitor::Monitor;
 pub use thresholds::Thresholds;

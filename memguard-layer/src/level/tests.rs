@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 
-use super::{Gauge, Level, Level::*, Thresholds, controller::State, thresholds::Bounds};
+use super::{Gauge, Level, Level::*, Strain, Thresholds, controller::State, thresholds::Bounds};
 
 const SECOND: Duration = Duration::from_secs(1);
 const DWELL: Duration = Duration::from_secs(3);
@@ -20,7 +20,11 @@ fn at(level: Level) -> State {
 }
 
 fn step(state: State, heap: u64, now: Duration) -> State {
-    state.towards(bounds().wanted(state.level, heap), now, DWELL)
+    state.towards(
+        bounds().wanted(state.level, heap, Strain::default()),
+        now,
+        DWELL,
+    )
 }
 
 /// How often readings, each with its time, change the level from Normal, and what it is after them.
@@ -124,9 +128,12 @@ fn caches_that_give_back_and_fill_again_do_not_make_it_flap() {
 fn thresholds_of_extreme_budgets_do_not_overflow() {
     for budget in [1, 2, u64::MAX] {
         let gauge = Gauge::new(budget, &Thresholds::new());
-        assert_eq!(gauge.observe(0, || DWELL), Normal);
-        assert_eq!(gauge.observe(budget, || Duration::MAX), Hard);
-        assert_eq!(gauge.observe(0, || Duration::MAX), Soft);
+        assert_eq!(gauge.observe(0, Strain::default(), || DWELL), Normal);
+        assert_eq!(
+            gauge.observe(budget, Strain::default(), || Duration::MAX),
+            Hard
+        );
+        assert_eq!(gauge.observe(0, Strain::default(), || Duration::MAX), Soft);
     }
 }
 
@@ -209,8 +216,41 @@ proptest! {
         let mut state = State::START;
         for (now, heap) in readings {
             state = step(state, heap, now);
-            prop_assert_eq!(gauge.observe(heap, || now), state.level);
+            prop_assert_eq!(gauge.observe(heap, Strain::default(), || now), state.level);
             prop_assert_eq!(*told.borrow(), state.level);
         }
+    }
+}
+
+#[test]
+fn a_cgroup_over_its_ceiling_is_hard_and_pressure_is_one_level_more() {
+    let bounds = bounds();
+    let over = Strain {
+        over_ceiling: true,
+        pressed: false,
+    };
+    let pressed = Strain {
+        over_ceiling: false,
+        pressed: true,
+    };
+    for (level, heap, raised) in [
+        (Normal, 0, Elevated),
+        (Normal, 749, Elevated),
+        (Normal, 750, Soft),
+        (Elevated, 700, Elevated),
+        (Elevated, 750, Soft),
+        (Soft, 0, Elevated),
+        (Soft, 850, Soft),
+        (Soft, 949, Soft),
+        (Soft, 950, Hard),
+        (Hard, 880, Hard),
+        (Hard, 0, Soft),
+    ] {
+        assert_eq!(
+            bounds.wanted(level, heap, pressed),
+            raised,
+            "{level:?} at {heap}"
+        );
+        assert_eq!(bounds.wanted(level, heap, over), Hard);
     }
 }

@@ -27,9 +27,13 @@ use std::{fmt, time::Duration};
 
 #[cfg(feature = "jemalloc")]
 pub use self::jemalloc::Jemalloc;
-pub(crate) use self::measure::Measure;
 #[cfg(target_os = "linux")]
 pub use self::resident::Resident;
+pub(crate) use self::{
+    measure::{Choice, Chosen, Measure},
+    sample::Sample,
+    sampler::Sampler,
+};
 use crate::{ConfigError, heap};
 
 /// What a sample is built on; the model puts loom's there instead.

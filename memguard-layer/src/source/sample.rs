@@ -11,7 +11,7 @@ use super::sync::{
 /// One word keeps the sample and the count of released bytes together: the sample less what had been released before it
 /// was taken. What is released while it is taken may be in it and is added all the same, so the sum errs upwards.
 #[derive(Debug)]
-pub(super) struct Sample {
+pub(crate) struct Sample {
     /// The sample less `released` at the time; wraps.
     base: AtomicU64,
     /// Bytes that ever left a reservation; wraps.
@@ -19,26 +19,26 @@ pub(super) struct Sample {
 }
 
 impl Sample {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self {
             base: AtomicU64::new(0),
             released: AtomicU64::new(0),
         }
     }
 
-    pub(super) fn take(&self, read: impl FnOnce() -> u64) {
+    pub(crate) fn take(&self, read: impl FnOnce() -> u64) {
         let before = self.released.load(Acquire);
         self.base.store(read().wrapping_sub(before), Release);
     }
 
-    pub(super) fn bytes(&self) -> u64 {
+    pub(crate) fn bytes(&self) -> u64 {
         // In this order, `released` is at least what it was when the sample was taken.
         let base = self.base.load(Acquire);
         base.wrapping_add(self.released.load(Relaxed))
     }
 
     /// Counts bytes that are about to leave a reservation.
-    pub(super) fn release(&self, bytes: u64) {
+    pub(crate) fn release(&self, bytes: u64) {
         self.released.fetch_add(bytes, Release);
     }
 }

@@ -13,6 +13,13 @@ use super::*;
 
 const LONG: Duration = Duration::from_secs(10);
 
+fn measure(source: impl Source) -> Measure {
+    Measure::from(Choice {
+        source: Some(Box::new(source)),
+        cgroup: Chosen::No,
+    })
+}
+
 /// A sampled measure of a number, and word of each reading of it.
 fn sampled(number: &Arc<AtomicU64>) -> (Measure, Receiver<()>) {
     let (reading, readings) = channel();
@@ -23,7 +30,7 @@ fn sampled(number: &Arc<AtomicU64>) -> (Measure, Receiver<()>) {
         let _ = reading.lock().unwrap().send(());
         bytes
     });
-    (Measure::of(Box::new(source)), readings)
+    (measure(source), readings)
 }
 
 #[test]
@@ -67,13 +74,13 @@ fn the_thread_ends_with_the_measure() {
 fn a_source_that_panics_once_is_asked_again() {
     let (reading, readings) = channel();
     let reading = Mutex::new((reading, 0));
-    let measure = Measure::of(Box::new(Sampled::every(LONG, move || {
+    let measure = measure(Sampled::every(LONG, move || {
         let (reading, readings) = &mut *reading.lock().unwrap_or_else(|gone| gone.into_inner());
         *readings += 1;
         let _ = reading.send(*readings);
         assert!(*readings != 2, "the second reading fails");
         *readings
-    })));
+    }));
     for reading in 1..=3 {
         assert_eq!(readings.recv_timeout(LONG / 2), Ok(reading));
         measure.hurry();
