@@ -14,7 +14,7 @@ use cache_layer::CacheLayer;
 use http::Uri;
 use std::hint::black_box;
 use support::compare::{Case, compare};
-use support::{Origin, Prebuilt, fill, heap, request, uris};
+use support::{Origin, Prebuilt, fill, heap, request, service, uris};
 use tokio::runtime::Runtime;
 use tower::{Layer, ServiceExt};
 
@@ -47,8 +47,8 @@ fn hits(runtime: &Runtime, rounds: usize) {
     let mut floor = Prebuilt::new(stored.headers().clone(), Bytes::from(vec![b'x'; 1024]));
     let mut cases = [
         Case::new("build the request", |uri| drop(black_box(request(uri)))),
-        Case::service("floor: clone a prebuilt response", &mut floor),
-        Case::service("cache-layer: hit", &mut cache),
+        service("floor: clone a prebuilt response", &mut floor),
+        service("cache-layer: hit", &mut cache),
     ];
     compare(&mut cases, &uris, rounds);
     let [_, floor, hit] = &cases;

@@ -3,10 +3,12 @@
 #![allow(dead_code, reason = "each bench uses a part of it")]
 
 pub mod compare;
+pub mod cpu;
 pub mod heap;
 pub mod trace;
 
 use bytes::Bytes;
+use compare::Case;
 use http::{HeaderMap, HeaderValue, Request, Response, Uri, header};
 use http_body_util::{BodyExt, Full};
 use std::convert::Infallible;
@@ -147,6 +149,14 @@ where
     for uri in uris {
         ask(service, request(uri)).await;
     }
+}
+
+/// A service as a case, asked for each URI.
+pub fn service<'a, S>(name: &'a str, service: &'a mut S) -> Case<'a, Uri>
+where
+    S: Service<Request<Full<Bytes>>>,
+{
+    Case::new(name, |uri| call(service, uri))
 }
 
 /// One call, which must be answered on the spot.

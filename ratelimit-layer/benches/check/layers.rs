@@ -1,117 +1,103 @@
 //! Layers around a service that does nothing, and what each kind of key costs.
 
-use super::{ALLOCATIONS, Effort, median, mix};
+use super::support::compare::Case;
+use super::support::requests::{self, allowed, answer, grpc, http, now, refused};
+use super::support::threads::Effort;
+use super::{narrow, wide};
 use bytes::Bytes;
-use http::header::{CONTENT_TYPE, FORWARDED, HeaderName, HeaderValue};
+use http::header::{FORWARDED, HeaderName, HeaderValue};
 use http::{Request, Response, Uri};
-use http_body_util::Empty;
+use http_body_util::{Empty, Full};
 use ratelimit_layer::{
     ClientHeader, ClientIp, ClientKey, ClientPath, ConcurrencyLimitLayer, IpNet, ProxyHeader,
-    Quota, RateLimitLayer,
+    RateLimitLayer,
 };
 use std::convert::Infallible;
-use std::future::{Ready, ready};
-use std::hint::black_box;
-use std::net::{Ipv4Addr, SocketAddr};
-use std::pin::pin;
-use std::sync::atomic::Ordering::Relaxed;
-use std::task::{Context, Poll, Waker};
-use std::time::Instant;
+use std::future::ready;
+use std::net::SocketAddr;
 use tower::{Layer, Service, service_fn};
 
-type Inner = Response<Empty<Bytes>>;
-
-/// A stack by name, as a function from client to status.
-type Arm = (&'static str, Box<dyn FnMut(u32) -> u16>);
-
-fn answer(_: Request<()>) -> Ready<Result<Inner, Infallible>> {
-    ready(Ok(Response::new(Empty::new())))
-}
-
 pub(crate) fn layers(effort: Effort) {
-    println!(
-        "\nA request through a layer around a service that does nothing, 10,000 clients, ns (median)\n"
-    );
-    println!("| layer                              |     ns | over none | allocations |");
-    println!("| ---------------------------------- | -----: | --------: | ----------: |");
-    let wide = Quota::per_second(1_000_000).burst(1_000_000_000);
-    let narrow = Quota::per_hour(1);
-    let mut none = service_fn(answer);
-    let mut allowed = RateLimitLayer::new(wide).layer(service_fn(answer));
-    let mut bare = RateLimitLayer::new(wide)
-        .fields(false)
-        .layer(service_fn(answer));
-    let mut refused = RateLimitLayer::new(narrow).layer(service_fn(answer));
-    let mut refused_grpc = RateLimitLayer::new(narrow).layer(service_fn(answer));
-    let mut concurrent = ConcurrencyLimitLayer::new(10).layer(service_fn(answer));
-    let full = ConcurrencyLimitLayer::new(1).max_total(1);
-    let mut full_service = full.layer(service_fn(|_| {
-        ready(Ok::<_, Infallible>(Response::new(Unending)))
-    }));
-    let held = now(full_service.call(request(1)));
-    let arms: Vec<Arm> = vec![
-        ("none", Box::new(move |client| status(&mut none, client))),
-        (
+    let over = |layer: RateLimitLayer| layer.layer(none());
+    // A body that nobody reads holds its permit.
+    let held = |_| {
+        ready(Ok::<_, Infallible>(Response::new(Full::<Bytes>::from(
+            "held",
+        ))))
+    };
+    let mut full = ConcurrencyLimitLayer::new(1)
+        .max_total(1)
+        .layer(service_fn(held));
+    let _held = now(full.call(http(([192, 0, 2, 1], 80).into())));
+
+    requests::heading("by the layer");
+    let mut cases = [
+        allowed("none", http, none()),
+        allowed(
             "rate limit, allowed",
-            Box::new(move |client| status(&mut allowed, client)),
+            http,
+            over(RateLimitLayer::new(wide())),
         ),
-        (
+        allowed(
             "rate limit, allowed, no fields",
-            Box::new(move |client| status(&mut bare, client)),
+            http,
+            over(RateLimitLayer::new(wide()).fields(false)),
         ),
-        (
+        refused(
             "rate limit, refused",
-            Box::new(move |client| status(&mut refused, client)),
+            http,
+            over(RateLimitLayer::new(narrow())),
         ),
-        (
-            "rate limit, refused, gRPC",
-            Box::new(move |client| {
-                let mut request = request(client);
-                let grpc = HeaderValue::from_static("application/grpc");
-                request.headers_mut().insert(CONTENT_TYPE, grpc);
-                now(refused_grpc.call(request)).status().as_u16()
-            }),
-        ),
-        (
+        allowed(
             "concurrency limit, admitted",
-            Box::new(move |client| status(&mut concurrent, client)),
+            http,
+            ConcurrencyLimitLayer::new(10).layer(none()),
         ),
-        (
-            "concurrency limit, refused",
-            Box::new(move |client| status(&mut full_service, client)),
+        refused("concurrency limit, refused", http, full),
+    ];
+    requests::compare(&mut cases, effort.rounds.div_ceil(4));
+    let mut grpc_cases = [
+        allowed("none, gRPC", grpc, none()),
+        allowed(
+            "rate limit, allowed, gRPC",
+            grpc,
+            over(RateLimitLayer::new(wide())),
+        ),
+        refused(
+            "rate limit, refused, gRPC",
+            grpc,
+            over(RateLimitLayer::new(narrow())),
         ),
     ];
-    compare(effort, arms);
-    drop(held);
+    requests::compare(&mut grpc_cases, effort.rounds.div_ceil(4));
+    println!();
+    let [none, allowed, _, refused, ..] = &cases;
+    requests::refusal("HTTP", none, allowed, refused);
+    let [none, allowed, refused] = &grpc_cases;
+    requests::refusal("gRPC", none, allowed, refused);
+}
+
+/// The service that does nothing.
+fn none() -> impl Service<Request<()>, Response = Response<Empty<Bytes>>, Error = Infallible> {
+    service_fn(answer)
 }
 
 /// Whom a request counts for, by each kind of key: without fields, so that little else costs.
 pub(crate) fn keys(effort: Effort) {
-    println!(
-        "\nThe same, by the client's key; the peer is a proxy, and wrote the client's address\n"
-    );
-    println!("| key                                |     ns | over none | allocations |");
-    println!("| ---------------------------------- | -----: | --------: | ----------: |");
-    let mut none = service_fn(answer);
     let proxies: IpNet = "0.0.0.0/0".parse().unwrap();
     let api_key = || ClientHeader::new(HeaderName::from_static("x-api-key"));
     let path = ClientPath::new;
-    compare(
-        effort,
-        vec![
-            (
-                "none",
-                Box::new(move |client| status_of(&mut none, named(client))),
-            ),
+    let forwarded = |address: ClientIp| address.header(ProxyHeader::Forwarded);
+    requests::heading("by the client's key; the peer is a proxy, and wrote the client's address");
+    requests::compare(
+        &mut [
+            allowed("none", named, none()),
             by("peer", ClientIp::peer()),
             by("1 hop, X-Forwarded-For", ClientIp::trusted_hops(1)),
-            by(
-                "1 hop, Forwarded",
-                ClientIp::trusted_hops(1).header(ProxyHeader::Forwarded),
-            ),
+            by("1 hop, Forwarded", forwarded(ClientIp::trusted_hops(1))),
             by(
                 "trusted proxies, Forwarded",
-                ClientIp::trusted_proxies([proxies]).header(ProxyHeader::Forwarded),
+                forwarded(ClientIp::trusted_proxies([proxies])),
             ),
             by("header", api_key()),
             by("path", path()),
@@ -120,61 +106,17 @@ pub(crate) fn keys(effort: Effort) {
                 api_key().or(ClientIp::peer()).and(path().segments(1)),
             ),
         ],
+        effort.rounds.div_ceil(4),
     );
 }
 
-fn by<K: ClientKey + 'static>(name: &'static str, key: K) -> Arm {
-    let wide = Quota::per_second(1_000_000).burst(1_000_000_000);
-    let layer = RateLimitLayer::new(wide).fields(false).with_key(key);
-    let mut service = layer.layer(service_fn(answer));
-    (
-        name,
-        Box::new(move |client| status_of(&mut service, named(client))),
-    )
-}
-
-/// Prints the cost of each arm, the first as what the others are over.
-fn compare(effort: Effort, mut arms: Vec<Arm>) {
-    for (_, arm) in &mut arms {
-        (0..10_000).for_each(|client| assert!(black_box(arm(client)) >= 200));
-    }
-    let mut costs = vec![Vec::new(); arms.len()];
-    let mut allocations = vec![0.0; arms.len()];
-    for _ in 0..effort.rounds {
-        for (index, (_, arm)) in arms.iter_mut().enumerate() {
-            let (began, before) = (Instant::now(), ALLOCATIONS.load(Relaxed));
-            let mut requests = 0_u32;
-            while began.elapsed() < effort.round {
-                for _ in 0..500 {
-                    black_box(arm(mix(u64::from(requests)) as u32 % 10_000));
-                    requests += 1;
-                }
-            }
-            costs[index].push(began.elapsed().as_nanos() as f64 / f64::from(requests));
-            allocations[index] = (ALLOCATIONS.load(Relaxed) - before) as f64 / f64::from(requests);
-        }
-    }
-    let costs: Vec<f64> = costs.into_iter().map(median).collect();
-    for (index, (name, _)) in arms.iter().enumerate() {
-        println!(
-            "| {name:<34} | {:>6.0} | {:>9.0} | {:>11.2} |",
-            costs[index],
-            costs[index] - costs[0],
-            allocations[index]
-        );
-    }
-}
-
-fn request(client: u32) -> Request<()> {
-    let mut request = Request::new(());
-    request
-        .extensions_mut()
-        .insert(SocketAddr::from((Ipv4Addr::from_bits(client), 80)));
-    request
+fn by<K: ClientKey + 'static>(name: &str, key: K) -> Case<'_, SocketAddr> {
+    let layer = RateLimitLayer::new(wide()).fields(false).with_key(key);
+    allowed(name, named, layer.layer(none()))
 }
 
 /// A request with all that a key may look at.
-fn named(client: u32) -> Request<()> {
+fn named(peer: SocketAddr) -> Request<()> {
     const VALUES: [(HeaderName, &str); 3] = [
         (
             FORWARDED,
@@ -189,7 +131,7 @@ fn named(client: u32) -> Request<()> {
             "0123456789abcdef0123456789abcdef",
         ),
     ];
-    let mut request = request(client);
+    let mut request = http(peer);
     *request.uri_mut() = Uri::from_static("/users/1234/posts?page=1");
     for (name, value) in VALUES {
         request
@@ -197,41 +139,4 @@ fn named(client: u32) -> Request<()> {
             .insert(name, HeaderValue::from_static(value));
     }
     request
-}
-
-fn status<S, B>(service: &mut S, client: u32) -> u16
-where
-    S: Service<Request<()>, Response = Response<B>, Error = Infallible>,
-{
-    status_of(service, request(client))
-}
-
-fn status_of<S, B>(service: &mut S, request: Request<()>) -> u16
-where
-    S: Service<Request<()>, Response = Response<B>, Error = Infallible>,
-{
-    now(service.call(request)).status().as_u16()
-}
-
-fn now<T>(future: impl Future<Output = Result<T, Infallible>>) -> T {
-    match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
-        Poll::Ready(Ok(value)) => value,
-        Poll::Ready(Err(never)) => match never {},
-        Poll::Pending => unreachable!("the service answers at once"),
-    }
-}
-
-/// A body that is never over, so that its permit stays out.
-struct Unending;
-
-impl http_body::Body for Unending {
-    type Data = Bytes;
-    type Error = Infallible;
-
-    fn poll_frame(
-        self: std::pin::Pin<&mut Self>,
-        _: &mut Context<'_>,
-    ) -> Poll<Option<Result<http_body::Frame<Bytes>, Infallible>>> {
-        Poll::Pending
-    }
 }

@@ -21,7 +21,7 @@ use std::hint::black_box;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 use support::compare::{Case, compare};
-use support::{Origin, Prebuilt, fill, request, uris};
+use support::{Origin, Prebuilt, fill, request, service, uris};
 use tower::{Layer, Service, ServiceExt};
 use tower_http_cache::prelude::{CacheLayer as TowerHttpCacheLayer, InMemoryBackend};
 
@@ -59,10 +59,10 @@ fn main() {
     let before = asked();
     let mut cases = [
         Case::new("build the request", |uri| drop(black_box(request(uri)))),
-        Case::service("floor: clone a prebuilt response", &mut floor),
-        Case::service("cache-layer: hit", &mut ours),
-        Case::service("tower-http-cache: hit", &mut tower_http_cache),
-        Case::service("http-cache-tower-server: hit", &mut tower_server),
+        service("floor: clone a prebuilt response", &mut floor),
+        service("cache-layer: hit", &mut ours),
+        service("tower-http-cache: hit", &mut tower_http_cache),
+        service("http-cache-tower-server: hit", &mut tower_server),
     ];
     compare(&mut cases, &uris, if quick { 51 } else { 301 });
     let [_, floor, hit, tower_http_cache, tower_server] = &cases;
