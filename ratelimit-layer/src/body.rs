@@ -1,6 +1,7 @@
 //! The response body: the service's own, or the answer to a refusal.
 
 use crate::concurrency::Place;
+use crate::rate::Tally;
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use pin_project::pin_project;
@@ -12,7 +13,8 @@ use std::task::{Context, Poll, ready};
 ///
 /// Around the body of the service below it holds the request's permit, if there is one, until that
 /// body ends, fails or is dropped, or lends it to others while nobody reads
-/// ([`max_idle`](crate::ConcurrencyLimitLayer::max_idle)).
+/// ([`max_idle`](crate::ConcurrencyLimitLayer::max_idle)). It counts the bytes of policies that
+/// [`count_bytes`](crate::Policy::count_bytes).
 #[pin_project]
 pub struct ResponseBody<B> {
     #[pin]
@@ -25,14 +27,15 @@ enum Kind<B> {
         #[pin]
         body: B,
         place: Option<Place>,
+        tally: Option<Tally>,
     },
     Made(Bytes),
 }
 
 impl<B> ResponseBody<B> {
-    pub(crate) fn inner(body: B, place: Option<Place>) -> Self {
+    pub(crate) fn inner(body: B, place: Option<Place>, tally: Option<Tally>) -> Self {
         Self {
-            kind: Kind::Inner { body, place },
+            kind: Kind::Inner { body, place, tally },
         }
     }
 
@@ -52,14 +55,22 @@ impl<B: Body<Data = Bytes>> Body for ResponseBody<B> {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
         match self.project().kind.project() {
-            KindProjection::Inner { mut body, place } => {
+            KindProjection::Inner {
+                mut body,
+                place,
+                tally,
+            } => {
                 if let Some(place) = place {
                     ready!(place.poll_take(cx));
                 }
                 let frame = ready!(body.as_mut().poll_frame(cx));
+                if let (Some(tally), Some(Ok(frame))) = (tally.as_mut(), &frame) {
+                    tally.add(frame.data_ref().map_or(0, Bytes::len));
+                }
                 // A server need not ask again once the body has said that this was all.
                 if !matches!(frame, Some(Ok(_))) || body.is_end_stream() {
                     *place = None;
+                    *tally = None;
                 }
                 if let Some(place) = place {
                     place.rest();
@@ -91,7 +102,7 @@ impl<B: Body<Data = Bytes>> Body for ResponseBody<B> {
 /// Empty, as frameworks want it where they make a body themselves.
 impl<B: Default> Default for ResponseBody<B> {
     fn default() -> Self {
-        Self::inner(B::default(), None)
+        Self::inner(B::default(), None, None)
     }
 }
 

@@ -2,14 +2,15 @@
 
 use crate::body::ResponseBody;
 use crate::concurrency::{Hold, Permit, Place};
-use crate::fields::{self, FieldStyle, Fields, Standing};
+use crate::head::ResponseHead;
+use crate::limiter::Decision;
+use crate::rate::{Settlement, Told};
 use http::Response;
 use http_body::Body;
 use pin_project::pin_project;
 use std::fmt;
 use std::future::Pending;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 use tokio::time::{Instant, Sleep, sleep_until};
@@ -52,7 +53,11 @@ pub enum Next<F, B> {
 /// What is left to do when the response head is there.
 #[derive(Debug, Default)]
 pub struct Finish {
-    pub(crate) fields: Option<(FieldStyle, Arc<Fields>, Standing)>,
+    pub(crate) told: Option<Told>,
+    /// Put into the response's extensions.
+    pub(crate) decision: Option<Decision>,
+    /// Boxed: few policies settle anything.
+    pub(crate) settlement: Option<Box<Settlement>>,
     pub(crate) permit: Option<(Permit, Keep)>,
 }
 
@@ -124,9 +129,13 @@ impl Finish {
         result: Result<Response<B>, E>,
     ) -> Result<Response<ResponseBody<B>>, E> {
         let mut response = result?;
-        if let Some((style, fields, standing)) = self.fields {
-            let items = [(&*fields, standing)];
-            fields::append(response.headers_mut(), style, None, &items);
+        let head = ResponseHead::from(&response);
+        let tally = self.settlement.and_then(|open| open.at_head(&head));
+        if let Some(told) = self.told {
+            told.append(response.headers_mut());
+        }
+        if let Some(decision) = self.decision {
+            response.extensions_mut().insert(decision);
         }
         let place = match self.permit {
             Some((permit, keep))
@@ -136,7 +145,7 @@ impl Finish {
             }
             _ => None,
         };
-        Ok(response.map(|body| ResponseBody::inner(body, place)))
+        Ok(response.map(|body| ResponseBody::inner(body, place, tally)))
     }
 }
 

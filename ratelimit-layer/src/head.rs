@@ -1,7 +1,7 @@
-//! What keys, closures and answers see of a request.
+//! What keys, closures and answers see of a request, and what settles its cost of a response.
 
 use http::request::Parts;
-use http::{Extensions, HeaderMap, Method, Request, Uri, Version};
+use http::{Extensions, HeaderMap, Method, Request, Response, StatusCode, Uri, Version};
 
 /// A request without its body, borrowed: it names its fields as [`Parts`] does.
 ///
@@ -41,6 +41,30 @@ impl<'a> From<&'a Parts> for Head<'a> {
             version: parts.version,
             headers: &parts.headers,
             extensions: &parts.extensions,
+        }
+    }
+}
+
+/// The head of a response, borrowed: it names its fields as [`http::response::Parts`] does.
+#[derive(Debug, Clone, Copy)]
+pub struct ResponseHead<'a> {
+    /// The status code.
+    pub status: StatusCode,
+    /// The version of HTTP.
+    pub version: Version,
+    /// The fields.
+    pub headers: &'a HeaderMap,
+    /// What the service left for the layers above it.
+    pub extensions: &'a Extensions,
+}
+
+impl<'a, B> From<&'a Response<B>> for ResponseHead<'a> {
+    fn from(response: &'a Response<B>) -> Self {
+        Self {
+            status: response.status(),
+            version: response.version(),
+            headers: response.headers(),
+            extensions: response.extensions(),
         }
     }
 }

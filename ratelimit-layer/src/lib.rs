@@ -29,6 +29,7 @@
 //! - `tonic-tls`: the same behind tonic's TLS.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+mod algorithm;
 mod body;
 mod clock;
 mod concurrency;
@@ -36,11 +37,11 @@ mod counters;
 mod error;
 mod fields;
 mod future;
-mod gcra;
 mod hash;
 mod head;
 mod key;
 mod limiter;
+mod policy;
 mod quota;
 mod rate;
 mod rejection;
@@ -55,12 +56,15 @@ pub use concurrency::{
 pub use error::ConfigError;
 pub use fields::FieldStyle;
 pub use future::ResponseFuture;
-pub use head::Head;
+pub use head::{Head, ResponseHead};
 pub use ipnet::IpNet;
 pub use key::{ClientHeader, ClientIp, ClientKey, ClientPath, KeyFn, Or, ProxyHeader, Unreadable};
-pub use limiter::{Decision, RateLimiter};
+pub use limiter::{Client, Decision, RateLimiter};
+pub use policy::{Algorithm, Policy};
 pub use quota::Quota;
-pub use rate::{RateLimit, RateLimitHandle, RateLimitLayer, RateLimitStats, RateLimited};
+pub use rate::{
+    Offender, PolicyStats, RateLimit, RateLimitHandle, RateLimitLayer, RateLimitStats, RateLimited,
+};
 pub use rejection::{Rejection, Standard};
 pub use rules::Unkeyed;
 

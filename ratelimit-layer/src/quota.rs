@@ -1,7 +1,7 @@
 //! How much per how long: [`Quota`], its limits and its text form.
 
+use crate::algorithm::Gcra;
 use crate::error::ConfigError;
-use crate::gcra::Gcra;
 use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
@@ -149,8 +149,15 @@ impl Quota {
         u64::try_from(interval).unwrap_or(u64::MAX)
     }
 
+    /// As a token bucket.
     pub(crate) fn gcra(self) -> Gcra {
         Gcra::new(self.interval(), self.burst)
+    }
+
+    /// Units and nanoseconds, as a window; `None` if the burst is not the units of one period.
+    pub(crate) fn window(self) -> Option<(u32, u64)> {
+        let nanos = u64::try_from(self.period.as_nanos()).unwrap_or(u64::MAX);
+        (self.burst == self.units).then_some((self.units, nanos))
     }
 
     /// The same rate in the terms of `RateLimit-Policy`: units per whole seconds. The window is the

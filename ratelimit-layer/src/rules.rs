@@ -103,6 +103,14 @@ impl<K, R> Rules<K, R> {
         }
     }
 
+    #[track_caller]
+    pub(crate) fn rename(&mut self, name: &str) {
+        match PolicyName::try_new(name) {
+            Ok(name) => self.name = name,
+            Err(error) => panic!("{error}"),
+        }
+    }
+
     pub(crate) fn whom(&self, head: &Head<'_>, seeds: &Seeds) -> Whom
     where
         K: ClientKey,
@@ -167,20 +175,6 @@ macro_rules! rule_setters {
             /// [`ClientHeader`](crate::ClientHeader). The default is [`ClientIp::peer`].
             pub fn with_key<C: ClientKey>(self, key: C) -> $layer<C, R $(, $patience)?> {
                 self.map_rules(|rules| rules.with_key(key))
-            }
-
-            /// Names the policy in the fields and in refusals; the default is `default`.
-            ///
-            /// # Panics
-            ///
-            /// When the name is not 1 to 64 printable ASCII characters.
-            #[track_caller]
-            pub fn policy_name(mut self, name: &str) -> Self {
-                self.rules.name = match PolicyName::try_new(name) {
-                    Ok(name) => name,
-                    Err(error) => panic!("{error}"),
-                };
-                self
             }
 
             /// Asks refused clients to wait up to `jitter` longer, each by a random part of it, so

@@ -4,7 +4,6 @@ use super::handle::{ConcurrencyHandle, State};
 use super::patience::{AtOnce, InLine};
 use super::permits::Limits;
 use super::service::{ConcurrencyLimit, ConcurrencyLimited, Shared};
-use crate::fields::PolicyName;
 use crate::future::Keep;
 use crate::head::Head;
 use crate::key::{ClientIp, ClientKey, KeyFn};
@@ -126,6 +125,17 @@ rule_setters!(
 );
 
 impl<K, R, W> ConcurrencyLimitLayer<K, R, W> {
+    /// Names the policy in the fields and in refusals; the default is `default`.
+    ///
+    /// # Panics
+    ///
+    /// When the name is not 1 to 64 printable ASCII characters.
+    #[track_caller]
+    pub fn policy_name(mut self, name: &str) -> Self {
+        self.rules.rename(name);
+        self
+    }
+
     /// Lets all clients together have `n` requests in flight; what goes beyond is refused with 503.
     /// The default is no such limit.
     ///

@@ -197,8 +197,8 @@ impl<K, R> Shared<K, R> {
 
     pub(super) fn finish(&self, permit: Option<Permit>) -> Finish {
         Finish {
-            fields: None,
             permit: permit.map(|permit| (permit, self.keep)),
+            ..Finish::default()
         }
     }
 

@@ -47,7 +47,6 @@ impl Default for PolicyName {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Unit {
     Requests,
-    #[cfg_attr(not(test), expect(dead_code, reason = "no quota counts bytes yet"))]
     ContentBytes,
 }
 

@@ -1,9 +1,20 @@
 //! How often: [`RateLimitLayer`] and its service.
 
+mod admission;
+mod events;
 mod handle;
+mod later;
 mod layer;
+mod limited;
+mod offenders;
 mod service;
+mod settlement;
+mod texts;
 
-pub use handle::{RateLimitHandle, RateLimitStats};
+pub use handle::{PolicyStats, RateLimitHandle, RateLimitStats};
 pub use layer::RateLimitLayer;
-pub use service::{RateLimit, RateLimited};
+pub use limited::RateLimited;
+pub use offenders::Offender;
+pub use service::RateLimit;
+pub(crate) use settlement::{Settlement, Tally};
+pub(crate) use texts::Told;

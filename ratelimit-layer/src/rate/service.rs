@@ -1,219 +1,41 @@
 //! [`RateLimit`]: asks the limiter, then the service below or nobody.
 
-use super::handle::{ALLOWED, EXEMPT, REFUSED, State, UNKEYED};
+use super::admission::{Admission, Shared};
+use super::later::{InHand, Later, Ticket};
+use super::limited::RateLimited;
 use crate::body::ResponseBody;
-use crate::fields::{
-    self, FieldStyle, Fields, Partition, Partitions, PolicyName, Standing, Unit, whole_seconds,
-};
+use crate::concurrency::{AtOnce, Patience};
 use crate::future::{Finish, ResponseFuture};
 use crate::head::Head;
 use crate::key::ClientKey;
-use crate::limiter::Decision;
-use crate::quota::Quota;
-use crate::rejection::{self, Problem, Rejection};
-use crate::rules::{Rules, Whom};
+use crate::limiter::Rulings;
+use crate::rejection::Rejection;
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body::Body;
 use std::fmt;
+use std::marker::PhantomData;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 use tower_service::Service;
 
-/// Why a request was refused by [`RateLimitLayer`](crate::RateLimitLayer); also found in the
-/// response's extensions.
-#[derive(Debug, Clone)]
-pub struct RateLimited {
-    policy: PolicyName,
-    quota: Quota,
-    wait: Duration,
-    delay: Duration,
-    unkeyed: bool,
-}
-
-impl RateLimited {
-    /// The name of the policy that refused.
-    #[must_use]
-    pub fn policy(&self) -> &str {
-        self.policy.as_str()
-    }
-
-    /// The quota that each client has.
-    #[must_use]
-    pub fn quota(&self) -> Quota {
-        self.quota
-    }
-
-    /// How long until the next unit is there. For a request refused for want of a client key, which
-    /// has no quota, the time in which a client's whole burst comes back.
-    #[must_use]
-    pub fn wait(&self) -> Duration {
-        self.wait
-    }
-
-    /// What the client is told to wait, in whole seconds, rounded up, at least 1: `Retry-After`. It
-    /// is the wait and what [`retry_jitter`](crate::RateLimitLayer::retry_jitter) adds.
-    #[must_use]
-    pub fn retry_after(&self) -> u64 {
-        whole_seconds(self.delay).max(1)
-    }
-
-    /// Whether the request was refused because it has no client key
-    /// ([`Unkeyed::Refuse`](crate::Unkeyed::Refuse)).
-    #[must_use]
-    pub fn is_unkeyed(&self) -> bool {
-        self.unkeyed
-    }
-}
-
-/// What was over, and when to come back, in one line.
-impl fmt::Display for RateLimited {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (policy, quota, seconds) = (self.policy(), self.quota, self.retry_after());
-        if self.unkeyed {
-            write!(
-                f,
-                "no client key for policy {policy}; retry after {seconds} s"
-            )
-        } else {
-            write!(f, "policy {policy} allows {quota}; retry after {seconds} s")
-        }
-    }
-}
-
-impl std::error::Error for RateLimited {}
-
-/// What all clones of one service share.
-pub(super) struct Shared<K, R> {
-    rules: Rules<K, R>,
-    state: Arc<State>,
-    style: FieldStyle,
-    fields: Arc<Fields>,
-    partitions: Option<Partitions>,
-    exceeded: Problem,
-    unkeyed: Problem,
-}
-
-impl<K, R> Shared<K, R> {
-    pub(super) fn new(
-        rules: Rules<K, R>,
-        state: Arc<State>,
-        style: FieldStyle,
-        partitions: Option<Partitions>,
-    ) -> Arc<Self> {
-        let quota = state.limiter.quota();
-        Arc::new(Self {
-            style,
-            fields: Arc::new(Fields::of_quota(&rules.name, quota, Unit::Requests)),
-            partitions,
-            exceeded: Problem::quota_exceeded(
-                &rules.name,
-                &format!("Too many requests: the quota is {quota}."),
-            ),
-            unkeyed: Problem::quota_exceeded(
-                &rules.name,
-                "The request does not say which client it counts for.",
-            ),
-            rules,
-            state,
-        })
-    }
-}
-
-/// Whether a request goes on.
-enum Admission {
-    /// With the decision to tell the client, if there was one.
-    Pass(Option<(Decision, Option<Partition>)>),
-    Refuse(Decision, Option<Partition>),
-    RefuseUnkeyed,
-}
-
-impl<K: ClientKey, R> Shared<K, R> {
-    fn admit(&self, head: &Head<'_>) -> Admission {
-        let State { limiter, counters } = &*self.state;
-        let client = match self.rules.whom(head, limiter.seeds()) {
-            Whom::Exempt => {
-                counters.add(EXEMPT, 0);
-                return Admission::Pass(None);
-            }
-            Whom::Anybody => {
-                counters.add(UNKEYED, 0);
-                return Admission::Pass(None);
-            }
-            Whom::Nobody => {
-                counters.add(UNKEYED, 0);
-                counters.add(REFUSED, 0);
-                return Admission::RefuseUnkeyed;
-            }
-            Whom::Shared(client) => {
-                counters.add(UNKEYED, client);
-                client
-            }
-            Whom::Client(client) => client,
-        };
-        let decision = limiter.check_hash(client);
-        let partition = self.partitions.as_ref().map(|all| all.of(client));
-        if decision.is_allowed() {
-            counters.add(ALLOWED, client);
-            Admission::Pass(Some((decision, partition)))
-        } else {
-            counters.add(REFUSED, client);
-            Admission::Refuse(decision, partition)
-        }
-    }
-
-    /// The answer to a refused request; `decision` is missing if it has no key.
-    fn refuse<B>(
-        &self,
-        head: &Head<'_>,
-        decision: Option<Decision>,
-        partition: Option<Partition>,
-    ) -> Response<ResponseBody<B>>
-    where
-        R: Rejection<RateLimited, B>,
-    {
-        let quota = self.state.limiter.quota();
-        let wait = decision.map_or_else(|| self.state.limiter.refill(), |decision| decision.wait());
-        let why = RateLimited {
-            policy: self.rules.name.clone(),
-            quota,
-            wait,
-            delay: rejection::delayed(wait, self.rules.retry_jitter),
-            unkeyed: decision.is_none(),
-        };
-        let problem = if why.unkeyed {
-            &self.unkeyed
-        } else {
-            &self.exceeded
-        };
-        let mut response = self.rules.rejection.answer(head, &why, || {
-            rejection::answer(head, &[problem], why.delay)
-        });
-        // Until the next unit is there, not until the bucket is full: Retry-After counts to it too.
-        let standing = Standing {
-            remaining: decision.map_or(0, |decision| decision.remaining().into()),
-            window: wait,
-            partition,
-        };
-        let items = [(&*self.fields, standing.no_later_than(why.delay))];
-        fields::append(response.headers_mut(), self.style, None, &items);
-        response.extensions_mut().insert(why);
-        response
-    }
-}
-
 /// Service of [`RateLimitLayer`](crate::RateLimitLayer).
 ///
 /// Readiness is that of the service below. The body type changes to [`ResponseBody`].
-pub struct RateLimit<S, K, R> {
+pub struct RateLimit<S, K, R, W = AtOnce> {
     inner: S,
     shared: Arc<Shared<K, R>>,
+    patience: PhantomData<W>,
 }
 
-impl<S, K, R> RateLimit<S, K, R> {
+impl<S, K, R, W> RateLimit<S, K, R, W> {
     pub(super) fn new(inner: S, shared: Arc<Shared<K, R>>) -> Self {
-        Self { inner, shared }
+        Self {
+            inner,
+            shared,
+            patience: PhantomData,
+        }
     }
 
     /// The service below.
@@ -232,65 +54,76 @@ impl<S, K, R> RateLimit<S, K, R> {
     }
 }
 
-impl<S, K, R, ReqBody, ResBody> Service<Request<ReqBody>> for RateLimit<S, K, R>
+impl<S, K, R, W, ReqBody, ResBody> Service<Request<ReqBody>> for RateLimit<S, K, R, W>
 where
     S: Service<Request<ReqBody>, Response = Response<ResBody>>,
     K: ClientKey,
     R: Rejection<RateLimited, ResBody>,
+    W: Patience<S>,
     ResBody: Body<Data = Bytes>,
 {
     type Response = Response<ResponseBody<ResBody>>;
     type Error = S::Error;
-    type Future = ResponseFuture<S::Future, ResBody>;
+    type Future = ResponseFuture<S::Future, ResBody, Later<S, W, ReqBody, ResBody>>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
         self.inner.poll_ready(cx)
     }
 
-    fn call(&mut self, request: Request<ReqBody>) -> Self::Future {
-        let head = Head::from(&request);
-        let decision = match self.shared.admit(&head) {
-            Admission::Pass(decision) => decision,
-            Admission::Refuse(decision, partition) => {
-                let response = self.shared.refuse(&head, Some(decision), partition);
-                return ResponseFuture::refused(response);
+    fn call(&mut self, mut request: Request<ReqBody>) -> Self::Future {
+        let shared = &*self.shared;
+        let mut rulings = Rulings::new();
+        let admission = shared.admit(&Head::from(&request), &mut rulings);
+        let decision = match admission {
+            Admission::Free => {
+                return ResponseFuture::called(self.inner.call(request), Finish::default());
             }
-            Admission::RefuseUnkeyed => {
-                return ResponseFuture::refused(self.shared.refuse(&head, None, None));
-            }
-        };
-        let style = self.shared.style;
-        let fields = decision
-            .filter(|_| style != FieldStyle::None)
-            .map(|(decision, partition)| {
-                let standing = Standing {
-                    remaining: decision.remaining().into(),
-                    window: decision.full_in(),
-                    partition,
+            Admission::Go {
+                decision,
+                now,
+                wait,
+            } => {
+                if shared.extensions {
+                    request.extensions_mut().insert(decision);
+                }
+                let finish = shared.finish(decision, &rulings);
+                if wait == 0 {
+                    shared.count_allowed(decision);
+                    return ResponseFuture::called(self.inner.call(request), finish);
+                }
+                let line_up = |_: &InHand<ReqBody>| {
+                    let taken_at = shared.state.limiter.taken_at(now, wait);
+                    Ticket::new(&shared.state, taken_at, &rulings).ok_or(())
                 };
-                (style, Arc::clone(&self.shared.fields), standing)
-            });
-        let future = self.inner.call(request);
-        ResponseFuture::called(
-            future,
-            Finish {
-                fields,
-                permit: None,
-            },
-        )
+                let in_hand = InHand { request, finish };
+                match W::hold(&mut self.inner, (), in_hand, line_up) {
+                    Ok((ticket, held)) => {
+                        shared.count_allowed(decision);
+                        let later = Later::new(Duration::from_nanos(wait), ticket, held);
+                        return ResponseFuture::waiting(later);
+                    }
+                    Err(((), in_hand)) => {
+                        request = in_hand.request;
+                        Some(shared.turn_away(decision, wait))
+                    }
+                }
+            }
+            Admission::Refuse(decision) => Some(decision),
+            Admission::RefuseUnkeyed => None,
+        };
+        let head = Head::from(&request);
+        let label = || shared.rules.key.label(&head);
+        ResponseFuture::refused(shared.refuse(&head, decision, &rulings, label))
     }
 }
 
-impl<S: Clone, K, R> Clone for RateLimit<S, K, R> {
+impl<S: Clone, K, R, W> Clone for RateLimit<S, K, R, W> {
     fn clone(&self) -> Self {
-        Self {
-            inner: self.inner.clone(),
-            shared: Arc::clone(&self.shared),
-        }
+        Self::new(self.inner.clone(), Arc::clone(&self.shared))
     }
 }
 
-impl<S: fmt::Debug, K, R> fmt::Debug for RateLimit<S, K, R> {
+impl<S: fmt::Debug, K, R, W> fmt::Debug for RateLimit<S, K, R, W> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RateLimit")
             .field("inner", &self.inner)

@@ -48,7 +48,7 @@ where
         why: &Why,
         _: impl FnOnce() -> Response<ResponseBody<B>>,
     ) -> Response<ResponseBody<B>> {
-        self(head, why).map(|body| ResponseBody::inner(body, None))
+        self(head, why).map(|body| ResponseBody::inner(body, None, None))
     }
 }
 

@@ -77,7 +77,6 @@ impl Problem {
     }
 
     /// One client did not stop asking, and is refused for a while whatever it has left.
-    #[cfg_attr(not(test), expect(dead_code, reason = "nobody is banned yet"))]
     pub(crate) fn abnormal_usage(policy: &PolicyName, detail: &str) -> Self {
         Self::new(Kind::AbnormalUsage, policy, detail)
     }

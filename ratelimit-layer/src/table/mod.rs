@@ -1,11 +1,13 @@
 //! Where the clients' arrival times live: a set-associative table of fixed size.
 //!
-//! A hash names one set of eight slots; a slot is a 64-bit tag (the client's hash) and a 64-bit
-//! word (its arrival time). Memory is taken once, whatever the number of clients: when a set is
-//! full, a newcomer takes the slot with the *smallest* arrival time, the client nearest to a full
-//! bucket. A time in the past is a full bucket already, so forgetting it loses nothing: the table
-//! is exact until one set holds more than eight clients in debt (a slot that is just changing hands
-//! counts as one). A newcomer always starts fresh; taking over the debt of the client it replaces would let a flood lock everybody else out.
+//! A hash names one set of eight slots; a slot is a 64-bit tag (the client's hash) and a 64-bit word
+//! (its state; for a token bucket that is its arrival time, and so this page calls it). Memory is
+//! taken once, whatever the number of clients: when a set is full, a newcomer takes the slot with
+//! the *smallest* arrival time, the client nearest to a full bucket. A time in the past is a full
+//! bucket already, so forgetting it loses nothing: the table is exact until one set holds more than
+//! eight clients in debt (a slot that is just changing hands counts as one). A newcomer always
+//! starts fresh; taking over the debt of the client it replaces would let a flood lock everybody
+//! else out.
 //!
 //! # Protocol
 //!
@@ -13,7 +15,7 @@
 //! eight) and says whether the tenant has settled, so a compare-and-swap that expects a word also
 //! expects its tenant, and every step that matters is one such exchange:
 //!
-//! 1. *charge*: settled word → the same with a later time. Before it (and around a refusal) the tag
+//! 1. *change*: settled word → the same with another time. Before it (and around a refusal) the tag
 //!    is read again after the word; tags change only under an unsettled word, so if the exchange
 //!    succeeds the time belonged to that tag.
 //! 2. *claim*: the victim's settled word → unsettled, one tenant further. A victim that was charged
@@ -32,7 +34,20 @@
 
 mod slots;
 
-pub(crate) use slots::Table;
+pub(crate) use slots::{Asked, Table};
+
+/// A question about one client's state, which is 0 for a client that is not known.
+pub(crate) trait Ask: Copy {
+    /// What the asker learns.
+    type Answer;
+
+    /// The state to keep, if it changes, and the answer. States order by what their loss would
+    /// cost: the smallest of a full set is forgotten.
+    fn ask(self, state: u64) -> (Option<u64>, Self::Answer);
+
+    /// Whether a client in this state loses something when it is forgotten.
+    fn in_debt(self, state: u64) -> bool;
+}
 
 /// What the table is built on; the model swaps this module for loom's.
 mod sync {

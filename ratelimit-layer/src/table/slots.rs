@@ -1,10 +1,10 @@
 //! Sets, slots and the exchanges on them; the module above explains the protocol.
 
+use super::Ask;
 use super::sync::{AtomicU64, Ordering, WAYS, fence, spin_loop};
-use crate::gcra::{Gcra, Verdict};
 use Ordering::{AcqRel, Acquire, Release, SeqCst};
 
-/// One slot's word: sixty bits of time (36 years of nanoseconds) or, unsettled, as many of the tag;
+/// One slot's word: sixty bits of state (36 years of nanoseconds) or, unsettled, as many of the tag;
 /// three bits counting tenants; one that says unsettled. A zero word is an empty slot.
 #[derive(Clone, Copy, PartialEq, Eq)]
 struct Word(u64);
@@ -13,22 +13,22 @@ const UNSETTLED: u64 = 0b0001;
 const TENANT: u64 = 0b1110;
 const TENANT_STEP: u64 = 0b0010;
 const PUBLISHED: u64 = 0b1_0000;
-const TIME_SHIFT: u32 = 4;
+const STATE_SHIFT: u32 = 4;
 /// Where time ends.
-const LATEST: u64 = u64::MAX >> TIME_SHIFT;
+const LATEST: u64 = u64::MAX >> STATE_SHIFT;
 
 impl Word {
     fn is_settled(self) -> bool {
         self.0 & UNSETTLED == 0
     }
 
-    fn time(self) -> u64 {
-        self.0 >> TIME_SHIFT
+    fn state(self) -> u64 {
+        self.0 >> STATE_SHIFT
     }
 
-    /// Settled at `time`, same tenant.
-    fn settled(self, time: u64) -> Self {
-        Self(time.min(LATEST) << TIME_SHIFT | self.0 & TENANT)
+    /// Settled in `state`, same tenant.
+    fn settled(self, state: u64) -> Self {
+        Self(state.min(LATEST) << STATE_SHIFT | self.0 & TENANT)
     }
 
     /// Claimed by the next tenant.
@@ -91,25 +91,10 @@ impl Set {
     }
 }
 
-/// One client's question: its tag, the time, what it wants.
-#[derive(Clone, Copy)]
-struct Question {
-    tag: u64,
-    now: u64,
-    cost: u32,
-    gcra: Gcra,
-}
-
-impl Question {
-    fn verdict(self, tat: u64) -> Verdict {
-        self.gcra.decide(tat, self.now, self.cost)
-    }
-}
-
-/// A verdict, and whether a client in debt was forgotten for it.
+/// An answer, and whether a client in debt was forgotten for it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Checked {
-    pub(crate) verdict: Verdict,
+pub(crate) struct Asked<T> {
+    pub(crate) answer: T,
     pub(crate) evicted_in_debt: bool,
 }
 
@@ -131,42 +116,64 @@ impl Table {
         self.sets.len() * WAYS
     }
 
-    /// Asks for `cost` units for the client with this hash and charges them if allowed.
+    /// Asks about the client with this hash, and keeps what the answer makes of its state.
     #[inline]
-    pub(crate) fn check(&self, hash: u64, now: u64, cost: u32, gcra: Gcra) -> Checked {
+    pub(crate) fn ask<A: Ask>(&self, hash: u64, question: A) -> Asked<A::Answer> {
         // 0 is the empty slot's tag; the set comes from other bits than the one given up here.
-        let question = Question {
-            tag: hash | 1,
-            now,
-            cost,
-            gcra,
-        };
+        let tag = hash | 1;
         let set = &self.sets[(hash >> 32) as usize & (self.sets.len() - 1)];
         let mut evicted_in_debt = false;
         loop {
-            let verdict = match set.find(question.tag) {
-                Found::Settled(slot, word) => set.charge(slot, word, question),
+            let answer = match set.find(tag) {
+                Found::Settled(slot, word) => set.change(slot, word, tag, question),
                 Found::Published(slot, word) => {
                     // Pairs with the owner's fence: what it published is seen by what we look at.
                     fence(SeqCst);
-                    set.settle(slot, word, question)
+                    set.settle(slot, word, tag, question)
                 }
-                Found::Nothing => set.insert(question, &mut evicted_in_debt),
+                Found::Nothing => set.insert(tag, question, &mut evicted_in_debt),
             };
-            if let Some(verdict) = verdict {
-                return Checked {
-                    verdict,
+            if let Some(answer) = answer {
+                return Asked {
+                    answer,
                     evicted_in_debt,
                 };
             }
             spin_loop();
         }
     }
+
+    /// Puts `change` of each client's state in its place. A client that comes while this goes on
+    /// may be left out.
+    pub(crate) fn change_all(&self, change: impl Fn(u64) -> u64) {
+        for set in &self.sets {
+            for slot in 0..WAYS {
+                let mut word = set.word(slot);
+                while word.is_settled() && word.state() > 0 {
+                    match set.exchange(slot, word, word.settled(change(word.state()))) {
+                        Ok(()) => break,
+                        Err(now) => word = now,
+                    }
+                }
+            }
+        }
+    }
+
+    /// How many clients have a state that `counts`.
+    pub(crate) fn count(&self, counts: impl Fn(u64) -> bool) -> usize {
+        let words = self
+            .sets
+            .iter()
+            .flat_map(|set| (0..WAYS).map(|slot| set.word(slot)));
+        words
+            .filter(|word| word.is_settled() && word.state() > 0 && counts(word.state()))
+            .count()
+    }
 }
 
 #[cfg(test)]
 impl Table {
-    /// Tags and times of all settled slots.
+    /// Tags and states of all settled slots.
     pub(super) fn tenants(&self) -> Vec<(u64, u64)> {
         let slots = self
             .sets
@@ -174,7 +181,7 @@ impl Table {
             .flat_map(|set| (0..WAYS).map(move |slot| (set.tag(slot), set.word(slot))));
         slots
             .filter(|(tag, word)| *tag != 0 && word.is_settled())
-            .map(|(tag, word)| (tag, word.time()))
+            .map(|(tag, word)| (tag, word.state()))
             .collect()
     }
 }
@@ -216,21 +223,27 @@ impl Set {
 
     /// `None`: the slot has changed hands, look again.
     #[inline]
-    fn charge(&self, slot: usize, mut word: Word, question: Question) -> Option<Verdict> {
+    fn change<A: Ask>(
+        &self,
+        slot: usize,
+        mut word: Word,
+        tag: u64,
+        question: A,
+    ) -> Option<A::Answer> {
         loop {
-            let verdict = question.verdict(word.time());
-            let now = match verdict.tat {
-                Some(tat) => match self.exchange(slot, word, word.settled(tat)) {
-                    Ok(()) => return Some(verdict),
+            let (next, answer) = question.ask(word.state());
+            let now = match next {
+                Some(state) => match self.exchange(slot, word, word.settled(state)) {
+                    Ok(()) => return Some(answer),
                     Err(now) => now,
                 },
                 // A refusal changes nothing, so it must see that nothing has changed.
                 None => match self.word(slot) {
-                    same if same == word => return Some(verdict),
+                    same if same == word => return Some(answer),
                     now => now,
                 },
             };
-            if !now.is_settled() || self.tag(slot) != question.tag {
+            if !now.is_settled() || self.tag(slot) != tag {
                 return None;
             }
             word = now;
@@ -240,23 +253,28 @@ impl Set {
     /// Brings a newcomer in. `None`: somebody else was faster, look again.
     #[cold]
     #[inline(never)]
-    fn insert(&self, question: Question, evicted_in_debt: &mut bool) -> Option<Verdict> {
-        let fresh = question.verdict(0);
-        if fresh.tat.is_none() {
-            return Some(fresh);
+    fn insert<A: Ask>(
+        &self,
+        tag: u64,
+        question: A,
+        evicted_in_debt: &mut bool,
+    ) -> Option<A::Answer> {
+        let (next, answer) = question.ask(0);
+        if next.is_none() {
+            return Some(answer);
         }
         let (slot, victim) = self.victim()?;
         let evicted = self.tag(slot);
-        if evicted == question.tag {
+        if evicted == tag {
             return None;
         }
-        let claimed = victim.claimed(question.tag);
+        let claimed = victim.claimed(tag);
         self.exchange(slot, victim, claimed).ok()?;
-        *evicted_in_debt |= evicted != 0 && victim.time() > question.now;
-        self.0[slot].tag.store(question.tag, Release);
+        *evicted_in_debt |= evicted != 0 && question.in_debt(victim.state());
+        self.0[slot].tag.store(tag, Release);
         self.0[slot].word.store(claimed.published().0, Release);
         fence(SeqCst);
-        self.settle(slot, claimed.published(), question)
+        self.settle(slot, claimed.published(), tag, question)
     }
 
     /// The settled slot with the smallest time. `None`: all slots are just changing hands.
@@ -264,17 +282,23 @@ impl Set {
         (0..WAYS)
             .map(|slot| (slot, self.word(slot)))
             .filter(|(_, word)| word.is_settled())
-            .min_by_key(|(_, word)| word.time())
+            .min_by_key(|(_, word)| word.state())
     }
 
-    /// Settles a published slot with its client's first charge, unless the client has another one.
-    /// `None`: it has, or somebody else was faster; look again.
+    /// Settles a published slot with the answer to its client's first question, unless the client has
+    /// another one. `None`: it has, or somebody else was faster; look again.
     #[cold]
     #[inline(never)]
-    fn settle(&self, slot: usize, published: Word, question: Question) -> Option<Verdict> {
+    fn settle<A: Ask>(
+        &self,
+        slot: usize,
+        published: Word,
+        tag: u64,
+        question: A,
+    ) -> Option<A::Answer> {
         for other in (0..WAYS).filter(|other| *other != slot) {
             let word = self.word(other);
-            if self.tag(other) != question.tag {
+            if self.tag(other) != tag {
                 continue;
             }
             if word.is_settled() || (word.is_published() && other < slot) {
@@ -285,10 +309,11 @@ impl Set {
                 return None;
             }
         }
-        let fresh = question.verdict(0);
-        self.exchange(slot, published, published.settled(fresh.tat?))
+        // Who only asks finds a newcomer that has nothing yet: settled, but empty.
+        let (next, answer) = question.ask(0);
+        self.exchange(slot, published, published.settled(next.unwrap_or(0)))
             .ok()?;
-        Some(fresh)
+        Some(answer)
     }
 
     /// Empties a published slot, if it still is one.

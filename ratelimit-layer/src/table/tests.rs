@@ -1,7 +1,7 @@
 //! The table, one thread at a time and under a hammer.
 
 use super::Table;
-use crate::gcra::Gcra;
+use crate::algorithm::{Act, Gcra, OneWord, Question, Verdict};
 use proptest::prelude::*;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -10,6 +10,28 @@ const SECOND: u64 = 1_000_000_000;
 
 fn gcra(per_second: u64, burst: u32) -> Gcra {
     Gcra::new(SECOND / per_second, burst)
+}
+
+/// What a check came to, and the arrival time that is kept.
+struct Checked {
+    verdict: Verdict,
+    tat: Option<u64>,
+    evicted_in_debt: bool,
+}
+
+fn check(table: &Table, hash: u64, now: u64, cost: u32, gcra: Gcra) -> Checked {
+    let question = Question {
+        algorithm: gcra,
+        now,
+        act: Act::Take(cost),
+    };
+    let asked = table.ask(hash, question);
+    let verdict = asked.answer;
+    Checked {
+        verdict,
+        tat: verdict.allowed.then(|| now.saturating_add(verdict.full_in)),
+        evicted_in_debt: asked.evicted_in_debt,
+    }
 }
 
 /// A hash in the table's only set.
@@ -36,22 +58,16 @@ fn a_ninth_client_evicts_the_least_debtor_and_starts_fresh() {
     let (table, gcra, now) = (Table::new(8), gcra(1, 10), SECOND);
     for number in 1..=8 {
         for _ in 0..number {
-            assert!(
-                table
-                    .check(client(number), now, 1, gcra)
-                    .verdict
-                    .tat
-                    .is_some()
-            );
+            assert!(check(&table, client(number), now, 1, gcra).tat.is_some());
         }
     }
-    let ninth = table.check(client(9), now, 1, gcra);
+    let ninth = check(&table, client(9), now, 1, gcra);
     assert!(ninth.evicted_in_debt);
-    assert_eq!(ninth.verdict.tat, Some(now + SECOND));
+    assert_eq!(ninth.tat, Some(now + SECOND));
     // The first, with one unit of debt, was forgotten; the others were not.
     for number in 2..=8 {
         assert_eq!(
-            table.check(client(number), now, 1, gcra).verdict.tat,
+            check(&table, client(number), now, 1, gcra).tat,
             Some(now + (number + 1) * SECOND)
         );
     }
@@ -62,9 +78,15 @@ fn a_client_with_a_full_bucket_is_forgotten_without_loss() {
     let (table, gcra) = (Table::new(8), gcra(1, 1));
     for number in 1..=1_000 {
         // Each comes when the one eight before it is fresh again.
-        let checked = table.check(client(number), SECOND + number * SECOND / 7, 1, gcra);
+        let checked = check(
+            &table,
+            client(number),
+            SECOND + number * SECOND / 7,
+            1,
+            gcra,
+        );
         assert!(
-            checked.verdict.tat.is_some() && !checked.evicted_in_debt,
+            checked.tat.is_some() && !checked.evicted_in_debt,
             "client {number}"
         );
     }
@@ -73,7 +95,7 @@ fn a_client_with_a_full_bucket_is_forgotten_without_loss() {
 #[test]
 fn more_than_a_burst_is_refused_and_takes_no_slot() {
     let (table, gcra) = (Table::new(8), gcra(1, 10));
-    assert_eq!(table.check(client(1), SECOND, 11, gcra).verdict.tat, None);
+    assert_eq!(check(&table, client(1), SECOND, 11, gcra).tat, None);
     assert_eq!(table.tenants(), []);
 }
 
@@ -81,7 +103,7 @@ fn more_than_a_burst_is_refused_and_takes_no_slot() {
 fn time_ends_without_overflow() {
     let (table, gcra) = (Table::new(8), gcra(1, 10));
     for now in [u64::MAX >> 4, u64::MAX - 1, u64::MAX] {
-        let _ = table.check(client(1), now, 1, gcra);
+        let _ = check(&table, client(1), now, 1, gcra);
     }
 }
 
@@ -102,13 +124,13 @@ fn a_hammer_gets_what_the_quota_gives() {
                     let now = clock.fetch_add(1_250, Relaxed);
                     let number = step % 10;
                     let hash = (number + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-                    if table.check(hash, now, 1, gcra).verdict.tat.is_some() {
+                    if check(table, hash, now, 1, gcra).tat.is_some() {
                         allowed[number as usize].fetch_add(1, Relaxed);
                     }
                     if step % 16 == 0 {
                         let newcomer = (step << 1 | thread).wrapping_mul(0xd133_7a51_0c2e_89a7);
-                        let checked = table.check(newcomer, now, 1, gcra);
-                        assert!(checked.verdict.tat.is_some());
+                        let checked = check(table, newcomer, now, 1, gcra);
+                        assert!(checked.tat.is_some());
                         // A thread held up for longer than a unit takes sees paid debts as debts.
                         let late = clock.load(Relaxed) - now > SECOND / 1_000;
                         assert!(late || !checked.evicted_in_debt);
@@ -124,6 +146,36 @@ fn a_hammer_gets_what_the_quota_gives() {
     }
 }
 
+/// Reads of a client that is not known take no slot; a client can be forgotten, and all be changed.
+#[test]
+fn other_questions() {
+    let (table, gcra, now) = (Table::new(8), gcra(1, 10), SECOND);
+    let ask = |act| {
+        let question = Question {
+            algorithm: gcra,
+            now,
+            act,
+        };
+        table.ask(client(1), question).answer
+    };
+    assert!(ask(Act::Peek(10)).allowed && !ask(Act::Peek(11)).allowed);
+    assert_eq!(ask(Act::Refund(1)).room, 10 * SECOND);
+    assert_eq!(table.tenants(), []);
+
+    assert_eq!(ask(Act::Charge(12)).full_in, 12 * SECOND);
+    assert_eq!(ask(Act::Take(1)).wait, 3 * SECOND);
+    assert_eq!(table.count(|state| state > now), 1);
+    assert_eq!(ask(Act::Refund(5)).room, 3 * SECOND);
+    // Not the last state any more, and the last.
+    assert_eq!(ask(Act::Undo(1, now + 12 * SECOND)).full_in, 7 * SECOND);
+    assert_eq!(ask(Act::Undo(1, now + 7 * SECOND)).full_in, 6 * SECOND);
+
+    table.change_all(|state| state + SECOND);
+    assert_eq!(ask(Act::Peek(0)).full_in, 7 * SECOND);
+    table.change_all(|_| 0);
+    assert_eq!((ask(Act::Peek(0)).full_in, table.count(|_| true)), (0, 0));
+}
+
 proptest! {
     /// While no set is over-full of debtors the table is a map from client to arrival time.
     #[test]
@@ -134,13 +186,13 @@ proptest! {
         let (mut model, mut now) = (HashMap::new(), SECOND);
         for (number, step, cost) in checks {
             now += step;
-            let checked = table.check(client(number), now, cost, gcra);
+            let checked = check(&table, client(number), now, cost, gcra);
             if checked.evicted_in_debt {
                 break;
             }
             let tat = model.entry(number).or_insert(0);
-            let expected = gcra.decide(*tat, now, cost);
-            *tat = expected.tat.unwrap_or(*tat);
+            let (next, expected) = gcra.take(*tat, now, cost, 0);
+            *tat = next.unwrap_or(*tat);
             prop_assert_eq!(checked.verdict, expected);
         }
     }

@@ -1,0 +1,259 @@
+//! Whether a request goes on, and what is said if it does not.
+
+use super::handle::{ALLOWED, BANNED, EXEMPT, REFUSED, State, UNKEYED};
+use super::limited::{Kind, RateLimited};
+use super::settlement::Settlement;
+use super::texts::{Item, PolicyTexts, Told};
+use crate::algorithm::NEVER;
+use crate::body::ResponseBody;
+use crate::fields::{FieldStyle, Partitions};
+use crate::future::Finish;
+use crate::head::Head;
+use crate::key::ClientKey;
+use crate::limiter::{Client, Decision, Demand, MAX_POLICIES, Ruled, Rulings};
+use crate::rejection::{self, Problem, Rejection};
+use crate::rules::{Rules, Whom};
+use arrayvec::ArrayVec;
+use http::Response;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// What all clones of one service share.
+pub(super) struct Shared<K, R> {
+    pub(super) rules: Rules<K, R>,
+    pub(super) state: Arc<State>,
+    pub(super) style: FieldStyle,
+    pub(super) partitions: Option<Partitions>,
+    /// Decisions go into extensions.
+    pub(super) extensions: bool,
+    /// How long a request may wait for its units, nanoseconds.
+    pub(super) patience: u64,
+    /// Whether no policy asks anything of a request.
+    pub(super) plain: bool,
+}
+
+/// Whether a request goes on.
+pub(super) enum Admission {
+    /// Nobody limits it.
+    Free,
+    /// By the limiter's clock it is `now`, and it goes after `wait`.
+    Go {
+        decision: Decision,
+        now: u64,
+        wait: u64,
+    },
+    Refuse(Decision),
+    RefuseUnkeyed,
+}
+
+impl<K: ClientKey, R> Shared<K, R> {
+    pub(super) fn admit(&self, head: &Head<'_>, rulings: &mut Rulings) -> Admission {
+        let State {
+            limiter, counters, ..
+        } = &*self.state;
+        let client = match self.rules.whom(head, limiter.seeds()) {
+            Whom::Exempt => {
+                counters.add(EXEMPT, 0);
+                return Admission::Free;
+            }
+            Whom::Anybody => {
+                counters.add(UNKEYED, 0);
+                return Admission::Free;
+            }
+            Whom::Nobody => {
+                counters.add(UNKEYED, 0);
+                counters.add(REFUSED, 0);
+                return Admission::RefuseUnkeyed;
+            }
+            Whom::Shared(client) => {
+                counters.add(UNKEYED, client);
+                client
+            }
+            Whom::Client(client) => client,
+        };
+        let now = limiter.now();
+        if let Some(banned) = limiter.banned(client, now) {
+            counters.add(BANNED, client);
+            counters.add(REFUSED, client);
+            return Admission::Refuse(banned);
+        }
+        let demand = |policy| {
+            if self.plain {
+                let (cost, tier) = (1, None);
+                return Demand { cost, tier, client };
+            }
+            self.demand(head, client, policy)
+        };
+        let judged = limiter.judge(now, self.patience, demand, rulings);
+        let decision = limiter.sum_up(client, rulings);
+        match judged {
+            Ok(wait) => Admission::Go {
+                decision,
+                now,
+                wait,
+            },
+            Err(wait) => Admission::Refuse(self.turn_away(decision, wait)),
+        }
+    }
+
+    /// Counts a request that is refused for `wait`.
+    pub(super) fn turn_away(&self, decision: Decision, wait: u64) -> Decision {
+        let Client(client) = decision.client();
+        self.state.counters.add(REFUSED, client);
+        self.state.limiter.strike(client, self.state.limiter.now());
+        decision.refused_for(wait)
+    }
+
+    pub(super) fn count_allowed(&self, decision: Decision) {
+        self.state.counters.add(ALLOWED, decision.client().0);
+    }
+
+    /// What a policy's closures make of a request.
+    fn demand(&self, head: &Head<'_>, client: u64, policy: usize) -> Demand {
+        let limiter = &self.state.limiter;
+        let meter = &limiter.meters[policy];
+        let requests = &meter.policy.requests;
+        if requests.only.as_ref().is_some_and(|only| !only(head)) {
+            let (cost, tier) = (0, None);
+            return Demand { cost, tier, client };
+        }
+        let tier = requests.quota.as_ref().and_then(|quota| quota(head));
+        let tier = tier.filter(|quota| meter.takes(*quota).is_ok());
+        Demand {
+            cost: requests.cost.as_ref().map_or(1, |cost| cost(head)),
+            tier,
+            client: tier.map_or(client, |tier| limiter.seeds().client(&(client, tier))),
+        }
+    }
+}
+
+impl<K, R> Shared<K, R> {
+    /// What is left to do when the response head is there.
+    pub(super) fn finish(&self, decision: Decision, rulings: &Rulings) -> Finish {
+        let told = if self.style == FieldStyle::None {
+            None
+        } else {
+            let full_in = |ruled: &Ruled| Duration::from_nanos(ruled.ruling.verdict.full_in);
+            self.told(rulings, full_in)
+        };
+        Finish {
+            told,
+            decision: self.extensions.then_some(decision),
+            settlement: if self.plain {
+                None
+            } else {
+                Settlement::new(&self.state, rulings)
+            },
+            permit: None,
+        }
+    }
+
+    /// How the client stands, each standing for as long as `window` says.
+    fn told(&self, rulings: &Rulings, window: impl Fn(&Ruled) -> Duration) -> Option<Told> {
+        let State { limiter, texts, .. } = &*self.state;
+        Told::new(self.style, &texts.load(), rulings, |ruled| {
+            let partition = self.partitions.as_ref();
+            let partition = partition.map(|all| all.of(ruled.demand.client));
+            let policy = &limiter.meters[ruled.policy].policy;
+            Item::new(ruled, window(ruled), partition, policy)
+        })
+    }
+
+    /// The answer to a refused request; `decision` is missing if it has no key.
+    pub(super) fn refuse<B>(
+        &self,
+        head: &Head<'_>,
+        decision: Option<Decision>,
+        rulings: &Rulings,
+        label: impl Fn() -> Option<String>,
+    ) -> Response<ResponseBody<B>>
+    where
+        R: Rejection<RateLimited, B>,
+    {
+        let state = &*self.state;
+        let texts = state.texts.load_full();
+        let policy = decision.map_or(0, |decision| decision.policy());
+        let wait = match decision {
+            Some(decision) if decision.wait() < Duration::from_nanos(NEVER) => decision.wait(),
+            _ => state.limiter.refill(policy),
+        };
+        let refused: ArrayVec<&Ruled, MAX_POLICIES> = rulings
+            .iter()
+            .filter(|ruled| state.limiter.refuses(ruled))
+            .collect();
+        let tier = |policy| {
+            let ruled = refused.iter().find(|ruled| ruled.policy == policy);
+            ruled.and_then(|ruled| ruled.demand.tier)
+        };
+        let why = RateLimited {
+            client: decision.map(|decision| decision.client()),
+            kind: match decision {
+                None => Kind::Unkeyed,
+                Some(decision) if decision.is_banned() => Kind::Banned,
+                Some(_) => Kind::Quota,
+            },
+            policy,
+            refused: refused
+                .iter()
+                .fold(0, |bits, ruled| bits | 1 << ruled.policy),
+            quota: tier(policy).unwrap_or(texts.policies[policy].quota),
+            wait,
+            delay: rejection::delayed(wait, self.rules.retry_jitter),
+            texts,
+        };
+        let mut response = self.rules.rejection.answer(head, &why, || {
+            let texts = &*why.texts;
+            // Of quotas of the request's own there are no prepared texts.
+            let own: ArrayVec<_, MAX_POLICIES> = refused
+                .iter()
+                .filter_map(|ruled| {
+                    let policy = &state.limiter.meters[ruled.policy].policy;
+                    let tier = ruled.demand.tier?;
+                    Some((ruled.policy, PolicyTexts::new(policy, tier)))
+                })
+                .collect();
+            let problem = |policy: usize| {
+                let own = own.iter().find(|(own, _)| *own == policy);
+                own.map_or(&texts.policies[policy].exceeded, |(_, own)| &own.exceeded)
+            };
+            let problems: ArrayVec<&Problem, MAX_POLICIES> = match why.kind {
+                Kind::Unkeyed => [&texts.unkeyed].into_iter().collect(),
+                Kind::Banned => [&texts.banned].into_iter().collect(),
+                // Nobody refused in the end, but others were faster each time.
+                Kind::Quota if refused.is_empty() => [problem(policy)].into_iter().collect(),
+                Kind::Quota => refused.iter().map(|ruled| problem(ruled.policy)).collect(),
+            };
+            rejection::answer(head, &problems, why.delay)
+        });
+        // Until the next unit is there, not until the bucket is full: Retry-After counts to it too.
+        let told = match why.kind {
+            _ if self.style == FieldStyle::None => None,
+            Kind::Unkeyed | Kind::Banned => {
+                let partition = self.partitions.as_ref().zip(why.client);
+                let partition = partition.map(|(all, Client(client))| all.of(client));
+                let nothing = Item::nothing(policy, wait, partition);
+                Some(Told::one(self.style, &why.texts, nothing))
+            }
+            Kind::Quota => self.told(rulings, |ruled| {
+                let verdict = ruled.ruling.verdict;
+                match verdict.wait {
+                    _ if verdict.allowed => Duration::from_nanos(verdict.full_in),
+                    NEVER => wait,
+                    wait => Duration::from_nanos(wait),
+                }
+            }),
+        };
+        if let Some(told) = told {
+            told.no_later_than(why.delay).append(response.headers_mut());
+        }
+        if let Some(Client(client)) = why.client {
+            state.offenders.count(client, &label);
+        }
+        state.events.refused(state.limiter.now(), &why, label);
+        if let Some(decision) = decision.filter(|_| self.extensions) {
+            response.extensions_mut().insert(decision);
+        }
+        response.extensions_mut().insert(why);
+        response
+    }
+}

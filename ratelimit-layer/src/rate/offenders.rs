@@ -1,0 +1,112 @@
+//! Who is refused most, in fixed memory: the Space-Saving algorithm (Metwally, Agrawal, El Abbadi,
+//! "Efficient Computation of Frequent and Top-k Elements in Data Streams", 2005).
+
+use crate::limiter::Client;
+use std::sync::{Mutex, PoisonError};
+
+/// How many are watched: any client with more than a 64th of all refusals is among them.
+const WATCHED: usize = 64;
+/// Longest label, bytes.
+const LABEL: usize = 128;
+
+/// A client that is refused often; see [`RateLimitHandle::offenders`](crate::RateLimitHandle::offenders).
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Offender {
+    /// The client, for the handle.
+    pub client: Client,
+    /// What its key calls it, if it does: an address, never a secret.
+    pub label: Option<String>,
+    /// Refused requests, at most: up to `overcounted` of them may have been another client's.
+    pub refused: u64,
+    /// By how much `refused` may be too large.
+    pub overcounted: u64,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Offenders(Mutex<Vec<Offender>>);
+
+impl Offenders {
+    /// Counts a refusal. While another thread counts one, this one is passed over: refusing must not
+    /// wait, and under a flood a sample shows the same clients.
+    pub(super) fn count(&self, client: u64, label: impl FnOnce() -> Option<String>) {
+        let Ok(mut watched) = self.0.try_lock() else {
+            return;
+        };
+        let client = Client(client);
+        if let Some(offender) = watched
+            .iter_mut()
+            .find(|offender| offender.client == client)
+        {
+            offender.refused += 1;
+            return;
+        }
+        let new = |overcounted| Offender {
+            client,
+            label: label().map(shortened),
+            refused: overcounted + 1,
+            overcounted,
+        };
+        if watched.len() < WATCHED {
+            watched.push(new(0));
+            return;
+        }
+        // The one seen least gives way, and its count is the most that the newcomer can have had.
+        if let Some(least) = watched.iter_mut().min_by_key(|offender| offender.refused) {
+            *least = new(least.refused);
+        }
+    }
+
+    /// The first `most`, worst first.
+    pub(super) fn top(&self, most: usize) -> Vec<Offender> {
+        let mut top = self
+            .0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
+        top.sort_by_key(|offender| std::cmp::Reverse(offender.refused));
+        top.truncate(most);
+        top
+    }
+}
+
+fn shortened(mut label: String) -> String {
+    let end = (0..=LABEL.min(label.len())).rev();
+    let end = end.into_iter().find(|end| label.is_char_boundary(*end));
+    label.truncate(end.unwrap_or(0));
+    label
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_worst_are_found_among_many() {
+        let offenders = Offenders::default();
+        for round in 0..10_000_u64 {
+            offenders.count(1, || Some("one".into()));
+            if round % 2 == 0 {
+                offenders.count(2, || None);
+            }
+            // A stream of clients that are refused once.
+            offenders.count(1_000 + round, || Some("x".repeat(1_000)));
+        }
+        let top = offenders.top(2);
+        assert_eq!(
+            (top[0].client, top[0].label.as_deref()),
+            (Client(1), Some("one"))
+        );
+        assert_eq!((top[1].client, top[1].label.as_deref()), (Client(2), None));
+        for (offender, exact) in top.iter().zip([10_000, 5_000]) {
+            let least = offender.refused - offender.overcounted;
+            assert!((least..=offender.refused).contains(&exact), "{offender:?}");
+        }
+        let all = offenders.top(usize::MAX);
+        assert_eq!(all.len(), WATCHED);
+        assert!(
+            all.iter()
+                .all(|one| one.label.as_ref().is_none_or(|label| label.len() <= LABEL))
+        );
+    }
+}
