@@ -258,6 +258,34 @@ fn number(text: &str) -> Option<u32> {
         .then(|| text.parse().ok())?
 }
 
+#[cfg(feature = "serde")]
+#[cfg_attr(docsrs, doc(cfg(feature = "serde")))]
+impl serde::Serialize for Quota {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+#[cfg(feature = "serde")]
+#[cfg_attr(docsrs, doc(cfg(feature = "serde")))]
+impl<'de> serde::Deserialize<'de> for Quota {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Text;
+        impl serde::de::Visitor<'_> for Text {
+            type Value = Quota;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a quota, such as \"100/s burst 200\"")
+            }
+
+            fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Quota, E> {
+                text.parse().map_err(E::custom)
+            }
+        }
+        deserializer.deserialize_str(Text)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -336,6 +364,22 @@ mod tests {
                 advertised,
                 "{text}"
             );
+        }
+    }
+
+    #[cfg(feature = "serde")]
+    #[test]
+    fn configuration_has_it_as_text() {
+        let quota = Quota::per_second(100).burst(200);
+        let json = serde_json::to_string(&quota).unwrap();
+        assert_eq!(json, r#""100/s burst 200""#);
+        assert_eq!(serde_json::from_str::<Quota>(&json).unwrap(), quota);
+        for (text, says) in [
+            (r#""100""#, "is not a quota"),
+            ("100", "expected a quota, such as"),
+        ] {
+            let error = serde_json::from_str::<Quota>(text).unwrap_err().to_string();
+            assert!(error.contains(says), "{error}");
         }
     }
 

@@ -64,9 +64,9 @@ impl Log {
         }
         // A racing thread may have read a later time already: the log stays in order.
         let now = now.max(ring.newest(times));
-        let mut verdict = self.verdict(*ring, times, now, act.cost());
+        let verdict = self.verdict(*ring, times, now, act.cost());
         match act {
-            Act::Peek(_) => return verdict,
+            Act::Peek(_) => {}
             Act::Take(cost) | Act::Reserve(cost, _) => {
                 if !verdict.allowed {
                     return verdict;
@@ -80,10 +80,7 @@ impl Log {
             Act::Refund(cost) | Act::Undo(cost, _) => ring.length -= cost.min(ring.length),
             Act::Forget => ring.length = 0,
         }
-        let standing = self.verdict(*ring, times, now, 0);
-        verdict.room = standing.room;
-        verdict.full_in = standing.full_in;
-        verdict
+        verdict.with(self.verdict(*ring, times, now, 0))
     }
 
     fn verdict(self, ring: Ring, times: &[u64], now: u64, cost: u32) -> Verdict {

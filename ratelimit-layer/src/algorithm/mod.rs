@@ -25,12 +25,23 @@ pub(crate) struct Verdict {
     pub(crate) full_in: u64,
 }
 
+impl Verdict {
+    /// The same answer, but with what is there as `standing` has it.
+    fn with(self, standing: Self) -> Self {
+        Self {
+            room: standing.room,
+            full_in: standing.full_in,
+            ..self
+        }
+    }
+}
+
 /// What is asked for a client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Act {
     /// So many units, if they are there; nothing changes else.
     Take(u32),
-    /// The answer to [`Take`](Self::Take), and nothing changes.
+    /// Whether [`Take`](Self::Take) would be allowed, and what is there as it is.
     Peek(u32),
     /// So many units, if they are there within that many nanoseconds.
     Reserve(u32, u64),
@@ -95,7 +106,10 @@ impl<A: OneWord> Ask for Question<A> {
         let next = match act {
             Act::Take(cost) => return algorithm.take(state, now, cost, 0),
             Act::Reserve(cost, patience) => return algorithm.take(state, now, cost, patience),
-            Act::Peek(cost) => return (None, algorithm.take(state, now, cost, 0).1),
+            Act::Peek(cost) => {
+                let (_, asked) = algorithm.take(state, now, cost, 0);
+                return (None, asked.with(algorithm.take(state, now, 0, 0).1));
+            }
             Act::Charge(cost) => Some(algorithm.charge(state, now, cost)),
             Act::Undo(_, from) if from != state => None,
             Act::Forget => (state != 0).then_some(0),

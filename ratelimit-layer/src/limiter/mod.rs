@@ -234,7 +234,7 @@ impl RateLimiter {
         }
     }
 
-    /// What [`check`](Self::check) would come to, without taking anything.
+    /// Whether [`check`](Self::check) would be allowed, and what is left; nothing is taken.
     pub fn peek<K: Hash + ?Sized>(&self, key: &K) -> Decision {
         self.peek_client(self.seeds.client(key))
     }
