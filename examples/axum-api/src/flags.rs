@@ -10,6 +10,8 @@ use ipnet::IpNet;
 use memguard_layer::MemGuardLayer;
 use ratelimit_layer::{ProxyHeader, Quota};
 
+use crate::rate;
+
 /// A small JSON API that is cached, limited and guarded.
 #[derive(Debug, Parser)]
 #[command(name = "axum-api", version)]
@@ -26,12 +28,21 @@ pub(crate) struct Flags {
     /// Lifetime of responses that name none; without it they are not stored.
     #[arg(long, value_name = "DURATION")]
     pub(crate) default_ttl: Option<humantime::Duration>,
-    /// Requests each client may make.
-    #[arg(long, value_name = "QUOTA", default_value = "100/s burst 200")]
-    pub(crate) rate: Quota,
-    /// Requests a client may make at once after a pause; the quota's own unless given.
+    /// Requests each client may make, such as 10/s,1000/h: up to 8 quotas, all of which hold.
+    #[arg(
+        long,
+        value_name = "QUOTA",
+        default_value = "100/s burst 200",
+        value_delimiter = ',',
+        required = true
+    )]
+    pub(crate) rate: Vec<Quota>,
+    /// Requests a client may make at once after a pause, of the first quota; its own unless given.
     #[arg(long, value_name = "N")]
     pub(crate) burst: Option<NonZeroU32>,
+    /// Counts in /stats what --rate would refuse, and refuses nothing.
+    #[arg(long)]
+    pub(crate) dry_run: bool,
     /// Requests each client may have in flight.
     #[arg(long, value_name = "N", default_value = "64")]
     pub(crate) concurrency: NonZeroUsize,
@@ -96,13 +107,21 @@ impl Flags {
     /// The command line; ends the program where it asks for help or cannot be used.
     pub(crate) fn read() -> Self {
         let mut flags = Self::parse();
-        if let Some(burst) = flags.burst {
-            flags.rate = flags.rate.try_burst(burst.get()).unwrap_or_else(|why| {
-                Self::command()
-                    .error(ErrorKind::ValueValidation, why)
-                    .exit()
-            });
+        if let Err(why) = flags.apply_and_check() {
+            Self::command()
+                .error(ErrorKind::ValueValidation, why)
+                .exit()
         }
         flags
+    }
+
+    /// What one value alone cannot tell: the burst belongs to a rate, and a layer takes only so many.
+    fn apply_and_check(&mut self) -> Result<(), String> {
+        if let (Some(burst), Some(rate)) = (self.burst, self.rate.first_mut()) {
+            *rate = rate
+                .try_burst(burst.get())
+                .map_err(|why| format!("--burst: {why}"))?;
+        }
+        rate::check(&self.rate)
     }
 }

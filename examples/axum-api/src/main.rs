@@ -1,6 +1,7 @@
 //! A small JSON API behind all three layers, their handles in axum's state.
 
 mod flags;
+mod rate;
 
 use std::future::IntoFuture;
 use std::io;
@@ -65,7 +66,9 @@ fn app(flags: &Flags) -> Router {
             None => layer,
         }
     });
-    let rate = RateLimitLayer::new(flags.rate).with_key(client());
+    let rate = rate::layer(&flags.rate, flags.dry_run)
+        .expect("the flag has a default")
+        .with_key(client());
     let concurrency = ConcurrencyLimitLayer::new(flags.concurrency.get())
         .with_key(client())
         .wait(flags.concurrency.get(), *flags.concurrency_wait);
@@ -206,7 +209,11 @@ async fn stats(State(api): State<Api>) -> Json<Value> {
                 "bytes": cache.bytes,
             })
         }),
-        "rate": { "allowed": rate.allowed, "refused": rate.refused },
+        "rate": {
+            "allowed": rate.allowed,
+            "refused": rate.refused,
+            "would_refuse": rate.policies.iter().map(|policy| policy.would_refuse).sum::<u64>(),
+        },
         "concurrency": {
             "in_flight": concurrency.in_flight,
             "waiting": concurrency.waiting,

@@ -78,6 +78,17 @@ fn stats(handles: &Handles) -> Value {
                 "unkeyed": stats.unkeyed,
                 "evicted_in_debt": stats.evicted_in_debt,
                 "max_clients": stats.max_clients,
+                "tracked_clients": rate.tracked_clients(),
+                "policies": stats.policies.iter().map(|policy| json!({
+                    "name": policy.name,
+                    "quota": policy.quota.to_string(),
+                    "refused": policy.refused,
+                    "would_refuse": policy.would_refuse,
+                })).collect::<Vec<_>>(),
+                "offenders": rate.offenders(10).iter().map(|offender| json!({
+                    "client": offender.label,
+                    "refused": offender.refused,
+                })).collect::<Vec<_>>(),
             })
         }),
         "concurrency": handles.concurrency.as_ref().map(|concurrency| {

@@ -18,6 +18,8 @@ use ipnet::IpNet;
 use memguard_layer::MemGuardLayer;
 use ratelimit_layer::{ProxyHeader, Quota};
 
+use crate::rate;
+
 pub use cache::CacheFlags;
 pub use keys::KeyFlags;
 use values::{address, client_header, count, duration, network, some_size, upstream, within_a_day};
@@ -46,13 +48,18 @@ pub struct Flags {
     #[command(flatten)]
     pub keys: KeyFlags,
 
-    /// Requests each client may make, such as 100/s or 5000/h; off unless given.
-    #[arg(long, value_name = "QUOTA")]
-    pub rate: Option<Quota>,
+    /// Requests each client may make, such as 100/s or 10/s,1000/h: up to 8 quotas, all of which
+    /// hold; off unless given.
+    #[arg(long, value_name = "QUOTA", value_delimiter = ',')]
+    pub rate: Vec<Quota>,
 
-    /// Requests a client may make at once after a pause; needs --rate.
+    /// Requests a client may make at once after a pause, of the first quota; needs --rate.
     #[arg(long, value_name = "N", value_parser = count::<NonZeroU32>)]
     pub burst: Option<NonZeroU32>,
+
+    /// Counts in /_gateway/stats what --rate would refuse, and refuses nothing.
+    #[arg(long, requires = "rate")]
+    pub dry_run: bool,
 
     /// Requests each client may have in flight; off unless given.
     #[arg(long, value_name = "N", value_parser = count::<NonZeroUsize>)]
@@ -119,11 +126,12 @@ impl Flags {
     /// What one value alone cannot tell: the burst belongs to the rate, and the layers have bounds.
     fn apply_and_check(&mut self) -> Result<(), String> {
         if let Some(burst) = self.burst {
-            let rate = self.rate.as_mut().ok_or("--burst needs --rate")?;
+            let rate = self.rate.first_mut().ok_or("--burst needs --rate")?;
             *rate = rate
                 .try_burst(burst.get())
                 .map_err(|why| format!("--burst: {why}"))?;
         }
+        rate::check(&self.rate)?;
         for (flag, value) in [
             ("--concurrency-wait", self.concurrency_wait),
             ("--concurrency-idle", self.concurrency_idle),

@@ -12,6 +12,7 @@ mod fields;
 mod flags;
 mod interim;
 mod optional;
+mod rate;
 mod server;
 mod stack;
 mod upstream;
@@ -89,7 +90,7 @@ impl Gateway {
         let default_host = HeaderValue::from_str(self.flags.upstream.as_str())
             .expect("an authority is a valid field value");
 
-        let limited = self.flags.rate.is_some() || self.flags.concurrency.is_some();
+        let limited = !self.flags.rate.is_empty() || self.flags.concurrency.is_some();
 
         let graceful = GracefulShutdown::new();
         let public = server::serve(self.public, &graceful, move |mut request, peer| {

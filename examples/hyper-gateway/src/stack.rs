@@ -16,6 +16,7 @@ use crate::body::BoxError;
 use crate::failure::Failure;
 use crate::flags::Flags;
 use crate::optional::optional;
+use crate::rate;
 use crate::upstream::Upstream;
 
 /// The ways in from outside the request path; `None` for what is off.
@@ -51,9 +52,7 @@ pub(crate) fn stack(
         }
     };
     let cache = flags.cache.layer().map(|layer| flags.keys.of(layer));
-    let rate = flags
-        .rate
-        .map(|quota| RateLimitLayer::new(quota).with_key(client()));
+    let rate = rate::layer(&flags.rate, flags.dry_run).map(|layer| layer.with_key(client()));
     let concurrency = flags.concurrency.map(|most| {
         let layer = ConcurrencyLimitLayer::new(most.get())
             .with_key(client())

@@ -41,7 +41,7 @@ impl Events {
 /// Without the feature `tracing` nothing is said.
 #[cfg(not(feature = "tracing"))]
 #[derive(Debug, Default)]
-pub(super) struct Events;
+pub(super) struct Events(());
 
 #[cfg(not(feature = "tracing"))]
 impl Events {

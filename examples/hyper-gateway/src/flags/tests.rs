@@ -44,7 +44,7 @@ fn defaults_are_those_of_the_help() {
     assert!(flags.keys.ignore_params.is_empty() && flags.keys.keep_params.is_empty());
     assert!(!flags.keys.sort_query && flags.keys.spelling == Spelling::Host);
     assert_eq!(flags.keys.overlong, Unkeyable::Bypass);
-    assert!(flags.rate.is_none() && flags.burst.is_none());
+    assert!(flags.rate.is_empty() && flags.burst.is_none() && !flags.dry_run);
     assert!(flags.concurrency.is_none() && flags.heap_budget.is_none());
     assert!(flags.trusted_proxy.is_empty() && flags.admin.is_none());
 }
@@ -310,6 +310,16 @@ fn every_refusal_is_one_line_that_names_the_flag() {
         ),
         ("--upstream http://h --rate fast", "--rate"),
         ("--upstream http://h --rate 0/s", "--rate"),
+        ("--upstream http://h --rate 10/s,fast", "--rate"),
+        (
+            "--upstream http://h --rate 10/s,10/s",
+            "--rate has 10/s twice",
+        ),
+        (
+            "--upstream http://h --rate 1/s,2/s,3/s,4/s,5/s,6/s,7/s,8/s,9/s",
+            "--rate takes up to 8 quotas",
+        ),
+        ("--upstream http://h --dry-run", "--rate"),
         ("--upstream http://h --burst 5", "--burst needs --rate"),
         (
             "--upstream http://h --rate 1/s --burst 0",
