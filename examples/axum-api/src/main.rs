@@ -20,9 +20,7 @@ use axum::{Extension, Json, Router};
 use cache_layer::{CacheHandle, CacheLayer, CachePolicy};
 use flags::Flags;
 use memguard_layer::{Heap, MemGuardHandle, MemGuardLayer};
-use ratelimit_layer::{
-    ClientIp, ConcurrencyHandle, ConcurrencyLimitLayer, RateLimitHandle, RateLimitLayer,
-};
+use ratelimit_layer::{ClientIp, ConcurrencyHandle, ConcurrencyLimitLayer, RateLimitHandle};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};

@@ -1,6 +1,8 @@
 //! `RateLimitLayer`: who is refused when, and what the answers say.
 
 mod answers;
+#[cfg(feature = "tracing")]
+mod events;
 mod handle;
 mod limiter;
 mod policies;
