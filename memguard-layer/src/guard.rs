@@ -14,6 +14,7 @@ use tokio::{sync::watch, time::Instant};
 use crate::{
     Level, Overloaded, OverloadedKind, Reservation, Source,
     admission::{Budget, Need, Short},
+    hard::HardJob,
     level::{Gauge, Monitor, Thresholds},
     reclaim::Evictor,
     source::{Choice, Chosen, Measure},
@@ -28,6 +29,10 @@ pub(crate) struct Guard {
     choice: Mutex<Option<Choice>>,
     measure: OnceLock<Measure>,
     evictor: Evictor,
+    /// Started at `Hard`.
+    purges: Vec<Arc<HardJob>>,
+    /// Likewise.
+    profiles: Option<Arc<HardJob>>,
     retry_after_nanos: AtomicU64,
     rejected: AtomicU64,
     ended: AtomicU64,
@@ -43,6 +48,8 @@ impl Guard {
             choice: Mutex::new(Some(Choice::default())),
             measure: OnceLock::new(),
             evictor: Evictor::default(),
+            purges: Vec::new(),
+            profiles: None,
             retry_after_nanos: AtomicU64::new(0),
             rejected: AtomicU64::new(0),
             ended: AtomicU64::new(0),
@@ -124,8 +131,32 @@ impl Guard {
             .observe(heap, self.measure().strain(), || self.start.elapsed());
         if level > Level::Normal {
             self.monitor.ensure(self);
+            if level == Level::Hard {
+                self.start_hard_jobs();
+            }
         }
         (heap, level)
+    }
+
+    #[cold]
+    fn start_hard_jobs(self: &Arc<Self>) {
+        // What made it Hard is seen best before anything is purged.
+        for job in self.profiles.iter().chain(&self.purges) {
+            job.start(self);
+        }
+    }
+
+    pub(crate) fn add_purge(&mut self, purge: HardJob) {
+        self.purges.push(Arc::new(purge));
+    }
+
+    pub(crate) fn set_profiles(&mut self, profiles: HardJob) {
+        self.profiles = Some(Arc::new(profiles));
+    }
+
+    /// How often the allocator has been purged.
+    pub(crate) fn purges(&self) -> u64 {
+        self.purges.iter().map(|purge| purge.runs()).sum()
     }
 
     pub(crate) fn watch_level(&self) -> watch::Receiver<Level> {

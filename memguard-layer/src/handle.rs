@@ -30,6 +30,8 @@ pub struct MemGuardStats {
     pub over_ceiling: bool,
     /// Whether the tasks of the cgroup wait for memory, and the level is one higher for that.
     pub pressed: bool,
+    /// How often the allocator has been [purged](crate::MemGuardLayer::purge_with).
+    pub purges: u64,
     /// Requests refused, for whatever reason.
     pub rejected: u64,
     /// Requests among them whose body the guard ended midway.
@@ -112,6 +114,7 @@ impl MemGuardHandle {
             reserved: self.reserved(),
             over_ceiling: strain.over_ceiling,
             pressed: strain.pressed,
+            purges: self.guard.purges(),
             rejected: self.rejected(),
             bodies_ended: self.guard.ended(),
             reclaim_rounds: record.rounds,

@@ -1,13 +1,14 @@
 //! The layer and its settings.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{fmt, path::PathBuf, sync::Arc, time::Duration};
 
 use http::{Response, request::Parts};
 use tower_layer::Layer;
 
 use crate::{
     ConfigError, MemGuard, MemGuardHandle, Overloaded, ProblemDetails, Source, Thresholds,
-    admission::LARGEST, cgroup::Cgroup, guard::Guard, service::Settings, source::Chosen,
+    admission::LARGEST, cgroup::Cgroup, guard::Guard, hard::HardJob, profile, service::Settings,
+    source::Chosen,
 };
 
 /// Guards the services it wraps by one budget of heap bytes; see the [crate's documentation](crate).
@@ -168,6 +169,68 @@ impl<R> MemGuardLayer<R> {
     pub fn reclaim_with(self, reclaim: impl Fn(u64) -> u64 + Send + Sync + 'static) -> Self {
         self.settings.guard.evictor().add(Arc::new(reclaim));
         self
+    }
+
+    /// Calls `purge` at [`Level::Hard`](crate::Level::Hard), to make the allocator give back what it keeps: one of
+    /// [`purge`](crate::purge)'s functions, or your own. Default: none.
+    ///
+    /// It runs on one of tokio's blocking threads, and then rests for a second at least and for 19 times as long as it
+    /// took, so that it takes a twentieth of the time at most. Called again, this adds one more.
+    ///
+    /// ```
+    /// # #[cfg(all(target_os = "linux", target_env = "gnu"))] {
+    /// use memguard_layer::{MemGuardLayer, purge};
+    ///
+    /// let guard = MemGuardLayer::new(256 << 20).purge_with(purge::glibc);
+    /// # }
+    /// ```
+    ///
+    /// # Panics
+    ///
+    /// If a handle was taken, the layer cloned, or a service made of it before.
+    #[track_caller]
+    pub fn purge_with(mut self, purge: impl Fn() + Send + Sync + 'static) -> Self {
+        let rest = |took: Duration| took.saturating_mul(19).max(Duration::from_secs(1));
+        self.guard_mut().add_purge(HardJob::new(purge, rest));
+        self
+    }
+
+    /// Writes a [heap profile](crate::profile) into `directory` at [`Level::Hard`](crate::Level::Hard): `heap-` and the
+    /// time in milliseconds since 1970, `.pb.gz`. Default: none.
+    ///
+    /// One is written when the level becomes `Hard`, and another ten minutes later at the earliest. It is made on one of
+    /// tokio's blocking threads. Old files stay; a failure is told to `tracing`, with this crate's feature of that name.
+    ///
+    /// # Errors
+    ///
+    /// If `directory` is none, or something is missing that [`profile`](crate::profile) lists.
+    ///
+    /// # Panics
+    ///
+    /// If a handle was taken, the layer cloned, or a service made of it before.
+    #[track_caller]
+    pub fn profile_at_hard(mut self, directory: impl Into<PathBuf>) -> Result<Self, ConfigError> {
+        let directory = directory.into();
+        if !directory.is_dir() {
+            return Err(ConfigError::new(format!(
+                "profiles are to be written into {}, but that is no directory",
+                directory.display()
+            )));
+        }
+        profile::available().map_err(|error| ConfigError::new(error.to_string()))?;
+        let write = move || {
+            let _written = profile::dump(&directory);
+            #[cfg(feature = "tracing")]
+            match _written {
+                Ok(file) => {
+                    tracing::warn!(file = %file.display(), "the heap is nearly full: profile written")
+                }
+                Err(error) => tracing::error!(%error, "the heap is nearly full: no profile"),
+            }
+        };
+        let rest = |_| Duration::from_secs(600);
+        self.guard_mut().set_profiles(HardJob::new(write, rest));
+        Ok(self)
     }
 
     /// How many times its own length a request body costs at its worst, while it is handled. Default: 2.

@@ -75,9 +75,12 @@ mod error;
 mod future;
 mod guard;
 mod handle;
+mod hard;
 pub mod heap;
 mod layer;
 mod level;
+pub mod profile;
+pub mod purge;
 mod reclaim;
 mod rejection;
 mod service;
@@ -93,6 +96,7 @@ pub use self::{
     heap::Heap,
     layer::MemGuardLayer,
     level::{Level, Thresholds},
+    profile::{ProfileError, heap_profile},
     rejection::{Overloaded, OverloadedKind, ProblemDetails, Rejection},
     service::MemGuard,
     sizing::HeapBudget,

@@ -25,7 +25,10 @@ fn the_statistics_are_found_and_follow_what_is_allocated() {
     let before = statistics.bytes();
     let block = black_box(vec![1_u8; 8 << 20]);
     let with_block = statistics.bytes();
-    assert!((before + 8 * MIB..before + 9 * MIB).contains(&with_block));
+    assert!(
+        with_block.abs_diff(before + 8 * MIB) < MIB,
+        "{before} -> {with_block}, but for what the test harness does meanwhile"
+    );
     drop(block);
     assert!(statistics.bytes() < before + MIB);
 
