@@ -39,7 +39,7 @@ async fn guarded() -> Guarded {
     let (source, counter) = (heap.clone(), taken.clone());
     let guard = MemGuardLayer::new(1 << 20)
         .source(move || source.load(Ordering::SeqCst))
-        .exempt(|parts| parts.uri.path() == "/healthz");
+        .exempt(|head| head.uri.path() == "/healthz");
     let handle = guard.handle();
     let upload = move |body: WholeBody| {
         counter.fetch_add(1, Ordering::SeqCst);
@@ -81,7 +81,8 @@ async fn a_length_that_does_not_fit_is_refused_before_the_handler_runs() {
     guarded.heap.store(512 << 10, Ordering::SeqCst);
     let refused = guarded.upload(body::full(vec![0; 400 * KIB])).await;
     assert_eq!(refused.status, StatusCode::SERVICE_UNAVAILABLE);
-    assert_eq!(refused.field("retry-after"), Some("1"));
+    let seconds = refused.field("retry-after").map(str::parse);
+    assert!(matches!(seconds, Some(Ok(1..=3))), "{seconds:?}");
     let never_fits = guarded.upload(body::full(vec![0; 2048 * KIB])).await;
     assert_eq!(never_fits.status, StatusCode::PAYLOAD_TOO_LARGE);
 

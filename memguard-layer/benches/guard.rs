@@ -68,7 +68,7 @@ fn compare<B>(name: &str, request: impl Fn() -> Request<B>)
 where
     B: Body<Data = Bytes, Error = Infallible>,
 {
-    let layer = MemGuardLayer::new(1 << 30).exempt(|parts| parts.uri.path() == "/healthz");
+    let layer = MemGuardLayer::new(1 << 30).exempt(|head| head.uri.path() == "/healthz");
     let mut alone = service_fn(answer::<B>);
     let mut guarded = layer.layer(service_fn(answer));
     let allocations = |call: &mut dyn FnMut()| {

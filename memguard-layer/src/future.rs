@@ -13,11 +13,8 @@ use pin_project::pin_project;
 use tower_service::Service;
 
 use crate::{
-    Overloaded, Rejection, RequestBody, ResponseBody,
-    body::Fate,
-    reclaim::Room,
-    rejection::Asked,
-    service::{Incoming, Settings},
+    Overloaded, Rejection, RequestBody, ResponseBody, admission::Demand, body::Fate, reclaim::Room,
+    rejection::Asked, service::Settings,
 };
 
 /// The future of a guarded response.
@@ -70,7 +67,8 @@ pub(crate) struct Waiting<S, B, R> {
     pub(crate) room: Room,
     /// Ready, as the contract of `Service` wants it.
     pub(crate) service: S,
-    pub(crate) incoming: Incoming<B>,
+    pub(crate) request: Request<B>,
+    pub(crate) demand: Demand,
     pub(crate) settings: Arc<Settings<R>>,
 }
 
@@ -108,11 +106,12 @@ where
                     let waiting = waiting.take().expect("polled just now");
                     let Waiting {
                         mut service,
-                        incoming,
+                        request,
+                        demand,
                         settings,
                         ..
                     } = *waiting;
-                    settings.carry_out(verdict, &mut service, incoming)
+                    settings.carry_out(verdict, &mut service, request, &demand)
                 }
             };
             this.state.set(next);

@@ -13,10 +13,11 @@ use tokio::{sync::watch, time::Instant};
 
 use crate::{
     Level, Overloaded, OverloadedKind, Reservation, Source,
-    admission::{Budget, Need, Short},
+    admission::{Budget, Demand, Need, Priority, Short, is_shed},
     hard::HardJob,
     level::{Gauge, Monitor, Thresholds},
     reclaim::Evictor,
+    rejection::jittered,
     source::{Choice, Chosen, Measure},
 };
 
@@ -33,14 +34,15 @@ pub(crate) struct Guard {
     purges: Vec<Arc<HardJob>>,
     /// Likewise.
     profiles: Option<Arc<HardJob>>,
-    retry_after_nanos: AtomicU64,
+    retry_after: Duration,
+    retry_jitter: Duration,
     rejected: AtomicU64,
     ended: AtomicU64,
 }
 
 impl Guard {
     pub(crate) fn new(budget: u64) -> Self {
-        let guard = Self {
+        Self {
             budget: Budget::new(budget),
             gauge: Gauge::new(budget, &Thresholds::new()),
             monitor: Monitor::default(),
@@ -50,12 +52,11 @@ impl Guard {
             evictor: Evictor::default(),
             purges: Vec::new(),
             profiles: None,
-            retry_after_nanos: AtomicU64::new(0),
+            retry_after: Duration::from_secs(1),
+            retry_jitter: Duration::from_secs(2),
             rejected: AtomicU64::new(0),
             ended: AtomicU64::new(0),
-        };
-        guard.set_retry_after(Duration::from_secs(1));
-        guard
+        }
     }
 
     /// Fails if a source was chosen or the guard read before.
@@ -83,9 +84,12 @@ impl Guard {
         self.gauge = Gauge::new(self.budget.bytes(), thresholds);
     }
 
-    pub(crate) fn set_retry_after(&self, delay: Duration) {
-        self.retry_after_nanos
-            .store(u64::try_from(delay.as_nanos()).unwrap_or(u64::MAX), Relaxed);
+    pub(crate) const fn set_retry_after(&mut self, delay: Duration) {
+        self.retry_after = delay;
+    }
+
+    pub(crate) const fn set_retry_jitter(&mut self, jitter: Duration) {
+        self.retry_jitter = jitter;
     }
 
     pub(crate) const fn evictor(&self) -> &Evictor {
@@ -212,13 +216,34 @@ impl Guard {
     }
 
     /// Admits a request that fits, starts a round of reclaim behind its back if memory is getting short.
-    pub(crate) fn admit(self: &Arc<Self>, need: Need) -> Result<Option<Reservation>, Overloaded> {
+    pub(crate) fn admit(
+        self: &Arc<Self>,
+        demand: &Demand,
+    ) -> Result<Option<Reservation>, Overloaded> {
         let (heap, level) = self.look();
-        let verdict = self.judge(need, level);
+        if demand.priority == Priority::Low && self.sheds(demand, heap) {
+            let wanted = demand.need.bytes();
+            return Err(self.overloaded(OverloadedKind::Shed, level, wanted));
+        }
+        let verdict = self.judge(demand.need, level);
         if verdict.is_ok() {
             self.relieve(heap, level);
         }
         verdict
+    }
+
+    /// Whether a request is given up for others that may come. Not while caches have something to give, and not if it can
+    /// never fit, which is another answer.
+    fn sheds(self: &Arc<Self>, demand: &Demand, heap: u64) -> bool {
+        let used = match demand.need.bytes() {
+            // It needs no room; whether it finds any is not the question.
+            0 => heap,
+            wanted if wanted > self.budget.bytes() => return false,
+            wanted => heap.saturating_add(self.budget.reserved() + wanted),
+        };
+        let span = self.gauge.shedding();
+        is_shed(demand.priority, used, &span, fastrand::u64(..))
+            && !self.evictor.start(self, used - span.start)
     }
 
     /// Starts a round of reclaim if memory is getting short.
@@ -270,7 +295,7 @@ impl Guard {
     }
 
     pub(crate) fn overloaded(&self, kind: OverloadedKind, level: Level, wanted: u64) -> Overloaded {
-        let retry_after = Duration::from_nanos(self.retry_after_nanos.load(Relaxed));
+        let retry_after = jittered(self.retry_after, self.retry_jitter, fastrand::u64(..));
         Overloaded {
             kind,
             level,

@@ -2,12 +2,18 @@
 
 use std::{fmt, path::PathBuf, sync::Arc, time::Duration};
 
-use http::{Response, request::Parts};
+use http::Response;
 use tower_layer::Layer;
 
 use crate::{
-    ConfigError, MemGuard, MemGuardHandle, Overloaded, ProblemDetails, Source, Thresholds,
-    admission::LARGEST, cgroup::Cgroup, guard::Guard, hard::HardJob, profile, service::Settings,
+    ConfigError, Head, MemGuard, MemGuardHandle, Overloaded, Priority, ProblemDetails, Source,
+    Thresholds,
+    admission::{Factor, LARGEST, Rules},
+    cgroup::Cgroup,
+    guard::Guard,
+    hard::HardJob,
+    profile,
+    service::Settings,
     source::Chosen,
 };
 
@@ -52,8 +58,7 @@ impl MemGuardLayer {
         Ok(Self {
             settings: Settings {
                 guard,
-                factor: 2,
-                exempt: None,
+                rules: Rules::default(),
                 rejection: Arc::new(ProblemDetails),
             },
         })
@@ -236,27 +241,74 @@ impl<R> MemGuardLayer<R> {
     /// How many times its own length a request body costs at its worst, while it is handled. Default: 2.
     ///
     /// 2 is right for a handler that takes the whole body: it holds the frames and the buffer they are joined in for a
-    /// moment. 1 suits handlers that stream it on. Parsing into a tree may ask for more.
-    ///
-    /// # Panics
-    ///
-    /// If `factor` is 0.
-    #[track_caller]
+    /// moment. 1 suits handlers that keep the frames, or stream them on to one that may be slow. Parsing into a tree may
+    /// ask for more. 0 is for handlers that hand each frame on before they take the next, as a proxy does: such a body is
+    /// metered as one of unknown length and may be larger than the budget.
     pub fn body_factor(mut self, factor: u32) -> Self {
-        assert!(factor > 0, "body_factor is 0, but must be at least 1");
-        self.settings.factor = factor;
+        self.settings.rules.factor = Factor::Always(factor);
+        self
+    }
+
+    /// As [`body_factor`](Self::body_factor), for each route its own.
+    ///
+    /// ```
+    /// # use memguard_layer::MemGuardLayer;
+    /// let guard = MemGuardLayer::new(256 << 20).body_factor_by(|head| match head.uri.path() {
+    ///     "/proxy" => 0,
+    ///     "/import" => 5, // JSON, parsed into a tree
+    ///     _ => 2,
+    /// });
+    /// ```
+    pub fn body_factor_by(mut self, by: impl Fn(&Head<'_>) -> u32 + Send + Sync + 'static) -> Self {
+        self.settings.rules.factor = Factor::By(Arc::new(by));
         self
     }
 
     /// Lets requests pass always and unmetered for which `exempt` is true: health checks. Default: none.
-    pub fn exempt(mut self, exempt: impl Fn(&Parts) -> bool + Send + Sync + 'static) -> Self {
-        self.settings.exempt = Some(Arc::new(exempt));
+    pub fn exempt(mut self, exempt: impl Fn(&Head<'_>) -> bool + Send + Sync + 'static) -> Self {
+        self.settings.rules.exempt = Some(Arc::new(exempt));
         self
     }
 
-    /// What a refused client is told to wait, in whole seconds rounded up, at least 1. Default: 1 s.
-    pub fn retry_after(self, delay: Duration) -> Self {
-        self.settings.guard.set_retry_after(delay);
+    /// How much it matters to answer a request. Default: [`Priority::Normal`] for all.
+    ///
+    /// Those of low priority are shed before others have to be refused, once caches have nothing more to give: none at
+    /// 85 % of the budget, where [`Level::Soft`](crate::Level::Soft) begins, all at 95 %, where
+    /// [`Level::Hard`](crate::Level::Hard) does, and a share of them at random between. For a request without a body it
+    /// is the heap that counts, for others the heap with all that is promised and what they would need themselves.
+    ///
+    /// ```
+    /// # use memguard_layer::{MemGuardLayer, Priority};
+    /// let guard = MemGuardLayer::new(256 << 20).priority(|head| match head.headers.get("sec-purpose") {
+    ///     Some(purpose) if purpose.as_bytes().starts_with(b"prefetch") => Priority::Low,
+    ///     _ => Priority::Normal,
+    /// });
+    /// ```
+    pub fn priority(mut self, by: impl Fn(&Head<'_>) -> Priority + Send + Sync + 'static) -> Self {
+        self.settings.rules.priority = Some(Arc::new(by));
+        self
+    }
+
+    /// What a refused client is told to wait at least, in whole seconds rounded up, at least 1. Default: 1 s.
+    ///
+    /// # Panics
+    ///
+    /// If a handle was taken, the layer cloned, or a service made of it before.
+    #[track_caller]
+    pub fn retry_after(mut self, delay: Duration) -> Self {
+        self.guard_mut().set_retry_after(delay);
+        self
+    }
+
+    /// How much longer a refused client may be told to wait, each by a random part of it, so that clients refused together
+    /// do not come back together. Default: 2 s.
+    ///
+    /// # Panics
+    ///
+    /// If a handle was taken, the layer cloned, or a service made of it before.
+    #[track_caller]
+    pub fn retry_jitter(mut self, jitter: Duration) -> Self {
+        self.guard_mut().set_retry_jitter(jitter);
         self
     }
 
@@ -266,19 +318,17 @@ impl<R> MemGuardLayer<R> {
     /// might be ended. The [`Overloaded`] is put into the extensions of the response afterwards.
     pub fn with_rejection<F, B>(self, reject: F) -> MemGuardLayer<F>
     where
-        F: Fn(&Parts, &Overloaded) -> Response<B>,
+        F: Fn(&Head<'_>, &Overloaded) -> Response<B>,
     {
         let Settings {
             guard,
-            factor,
-            exempt,
+            rules,
             rejection: _,
         } = self.settings;
         MemGuardLayer {
             settings: Settings {
                 guard,
-                factor,
-                exempt,
+                rules,
                 rejection: Arc::new(reject),
             },
         }

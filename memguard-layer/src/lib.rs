@@ -21,7 +21,7 @@
 //!
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() {
-//! let guard = MemGuardLayer::new(64 << 20).exempt(|parts| parts.uri.path() == "/healthz");
+//! let guard = MemGuardLayer::new(64 << 20).exempt(|head| head.uri.path() == "/healthz");
 //! let handle = guard.handle();
 //! let app = Router::new()
 //!     .route("/upload", post(|body: Bytes| async move { body.len().to_string() }))
@@ -37,7 +37,7 @@
 //! let job = handle.reserve(32 << 20).expect("there is room");
 //! let large = app.clone().oneshot(upload("20971520", "the first of 20 MiB")).await.unwrap();
 //! assert_eq!(large.status(), StatusCode::SERVICE_UNAVAILABLE);
-//! assert_eq!(large.headers()["retry-after"], "1");
+//! assert!(large.headers().contains_key("retry-after"));
 //!
 //! drop(job);
 //! assert_eq!((handle.reserved(), handle.rejected()), (0, 1));
@@ -48,9 +48,9 @@
 //!
 //! | case | HTTP | gRPC |
 //! | --- | --- | --- |
-//! | no room now | 503, `retry-after`, problem `temporary-reduced-capacity` | `RESOURCE_EXHAUSTED` |
-//! | the body alone is larger than the budget | 413 | `RESOURCE_EXHAUSTED` |
-//! | a body of unknown length outgrew the room | as above, in place of the handler's answer | `RESOURCE_EXHAUSTED` |
+//! | no room now, or low [`priority`] | 503, `retry-after`, problem `temporary-reduced-capacity` | `RESOURCE_EXHAUSTED`, pushback |
+//! | the body alone is larger than the budget | 413 | `RESOURCE_EXHAUSTED`, not to be tried again |
+//! | a body of unknown length outgrew the room | as above, in place of the handler's answer | the same |
 //! | [`exempt`] | passed | passed |
 //!
 //! If the response has begun when a body outgrows the room, that body ends with an error and the response is the
@@ -65,6 +65,7 @@
 //!
 //! [`reclaim_with`]: MemGuardLayer::reclaim_with
 //! [`exempt`]: MemGuardLayer::exempt
+//! [`priority`]: MemGuardLayer::priority
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
@@ -76,6 +77,7 @@ mod future;
 mod guard;
 mod handle;
 mod hard;
+mod head;
 pub mod heap;
 mod layer;
 mod level;
@@ -88,11 +90,12 @@ mod sizing;
 pub mod source;
 
 pub use self::{
-    admission::Reservation,
+    admission::{Priority, Reservation},
     body::{RequestBody, ResponseBody},
     error::ConfigError,
     future::ResponseFuture,
     handle::{MemGuardHandle, MemGuardStats},
+    head::Head,
     heap::Heap,
     layer::MemGuardLayer,
     level::{Level, Thresholds},

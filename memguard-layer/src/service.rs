@@ -7,14 +7,14 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{Request, Response, request::Parts};
+use http::{Request, Response};
 use http_body::Body;
 use tower_service::Service;
 
 use crate::{
-    BoxError, Overloaded, OverloadedKind, ProblemDetails, Rejection, RequestBody, Reservation,
-    ResponseBody, ResponseFuture,
-    admission::Need,
+    BoxError, Head, Overloaded, OverloadedKind, ProblemDetails, Rejection, RequestBody,
+    Reservation, ResponseBody, ResponseFuture,
+    admission::{Demand, Need, Rules},
     body::{Fate, Meter},
     future::{Reply, State, Waiting, Watch},
     guard::Guard,
@@ -22,72 +22,67 @@ use crate::{
     rejection::Asked,
 };
 
-type Exempt = dyn Fn(&Parts) -> bool + Send + Sync;
-
 /// What a layer was told, as its services use it.
 pub(crate) struct Settings<R> {
     pub(crate) guard: Arc<Guard>,
-    pub(crate) factor: u32,
-    pub(crate) exempt: Option<Arc<Exempt>>,
+    pub(crate) rules: Rules,
     pub(crate) rejection: Arc<R>,
 }
+
+/// Whether a request is admitted, and what for.
+pub(crate) type Verdict = Result<Option<Reservation>, Overloaded>;
 
 impl<R> Settings<R> {
     /// Calls `service` if the verdict is to admit, otherwise turns to the refusal.
     pub(crate) fn carry_out<S, B, ResB>(
         &self,
-        verdict: Result<Option<Reservation>, Overloaded>,
+        verdict: Verdict,
         service: &mut S,
-        Incoming { parts, body, need }: Incoming<B>,
+        request: Request<B>,
+        demand: &Demand,
     ) -> State<S, B, R, S::Future>
     where
         S: Service<Request<RequestBody<B>>, Response = Response<ResB>>,
         R: Rejection<ResB>,
     {
-        let reply = |parts: &Parts| Reply {
+        let reply = || Reply {
             rejection: Arc::clone(&self.rejection),
-            asked: Asked::by(parts, need != Need::Nothing, R::KEEPS_PARTS),
+            asked: Asked::by(
+                Head::from(&request),
+                demand.need != Need::Nothing,
+                R::KEEPS_PARTS,
+            ),
         };
-        let (body, watch) = match verdict {
-            Ok(None) => (RequestBody::unmetered(body), None),
+        match verdict {
+            Ok(None) => State::Called {
+                future: service.call(request.map(RequestBody::unmetered)),
+                watch: None,
+            },
             Ok(Some(reservation)) => {
+                let reply = reply();
                 let fate = Arc::new(Fate::default());
-                let whole = matches!(need, Need::Whole(_));
-                let meter = Meter::new(reservation, whole, self.factor, Arc::clone(&fate));
-                let reply = reply(&parts);
-                (
-                    RequestBody::metered(body, meter),
-                    Some(Watch { fate, reply }),
-                )
+                let meter = Meter::new(reservation, demand, Arc::clone(&fate));
+                State::Called {
+                    future: service.call(request.map(|body| RequestBody::metered(body, meter))),
+                    watch: Some(Watch { fate, reply }),
+                }
             }
             Err(why) => {
                 self.guard.count_rejected();
-                return State::Refused {
-                    reply: reply(&parts),
+                State::Refused {
+                    reply: reply(),
                     why,
-                };
+                }
             }
-        };
-        State::Called {
-            future: service.call(Request::from_parts(parts, body)),
-            watch,
         }
     }
-}
-
-/// A request before its service is called.
-pub(crate) struct Incoming<B> {
-    pub(crate) parts: Parts,
-    pub(crate) body: B,
-    pub(crate) need: Need,
 }
 
 impl<R> Clone for Settings<R> {
     fn clone(&self) -> Self {
         Self {
             guard: Arc::clone(&self.guard),
-            factor: self.factor,
-            exempt: self.exempt.clone(),
+            rules: self.rules.clone(),
             rejection: Arc::clone(&self.rejection),
         }
     }
@@ -97,7 +92,6 @@ impl<R> fmt::Debug for Settings<R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Settings")
             .field("guard", &self.guard)
-            .field("factor", &self.factor)
             .finish_non_exhaustive()
     }
 }
@@ -167,31 +161,31 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        let (parts, body) = request.into_parts();
         let settings = &self.settings;
-        let (need, verdict) = match &settings.exempt {
-            Some(exempt) if exempt(&parts) => (Need::Nothing, Ok(None)),
+        let demand = settings.rules.demand(&Head::from(&request), request.body());
+        let verdict = match &demand {
+            Some(demand) => settings.guard.admit(demand),
+            None => Ok(None),
+        };
+        let (demand, verdict) = match (demand, verdict) {
+            (Some(demand), verdict @ (Ok(Some(_)) | Err(_))) => (demand, verdict),
+            // Most requests end here: a call with nothing to watch.
             _ => {
-                let need = Need::of(&parts.headers, &body, settings.factor);
-                (need, settings.guard.admit(need))
+                let future = self.inner.call(request.map(RequestBody::unmetered));
+                return ResponseFuture::new(State::Called {
+                    future,
+                    watch: None,
+                });
             }
         };
-        // Most requests end here: a call with nothing to watch.
-        if let Ok(None) = verdict {
-            let request = Request::from_parts(parts, RequestBody::unmetered(body));
-            let future = self.inner.call(request);
-            return ResponseFuture::new(State::Called {
-                future,
-                watch: None,
-            });
-        }
-        let incoming = Incoming { parts, body, need };
         let room = match &verdict {
-            Err(why) if why.kind == OverloadedKind::NoRoom => make_room(&settings.guard, need),
+            Err(why) if why.kind == OverloadedKind::NoRoom => {
+                make_room(&settings.guard, demand.need)
+            }
             _ => None,
         };
         ResponseFuture::new(match room {
-            None => settings.carry_out(verdict, &mut self.inner, incoming),
+            None => settings.carry_out(verdict, &mut self.inner, request, &demand),
             Some(room) => {
                 let spare = self.inner.clone();
                 let service = mem::replace(&mut self.inner, spare);
@@ -199,7 +193,8 @@ where
                 State::Waiting(Some(Box::new(Waiting {
                     room,
                     service,
-                    incoming,
+                    request,
+                    demand,
                     settings,
                 })))
             }

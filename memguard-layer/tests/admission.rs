@@ -99,7 +99,7 @@ async fn exempt_requests_pass_always_and_unmetered() {
     let (layer, heap) = guard(1000);
     let handle = layer.handle();
     let mut service = layer
-        .exempt(|parts| parts.uri.path() == "/healthz")
+        .exempt(|head| head.uri.path() == "/healthz")
         .layer(collect());
     heap.set(5000);
     let (feed, body) = upload(None);
@@ -174,10 +174,6 @@ fn wrong_settings_say_what_is_allowed() {
             .unwrap()
     };
     assert!(message(|| MemGuardLayer::new(0)).starts_with("budget_bytes is 0"));
-    assert_eq!(
-        message(|| MemGuardLayer::new(1).body_factor(0)),
-        "body_factor is 0, but must be at least 1"
-    );
     assert!(message(|| MemGuardLayer::new(1).source(|| 1).source(|| 2)).contains("set once"));
 }
 

@@ -306,3 +306,52 @@ async fn the_last_frame_ends_the_promise_for_more() {
     drop((frame, body));
     assert_eq!(handle.reserved(), 0);
 }
+
+#[tokio::test]
+async fn each_route_may_have_its_own_factor() {
+    let (layer, _heap) = guard(1000 * KIB);
+    let handle = layer.handle();
+    let mut service = layer
+        .body_factor_by(|head| head.uri.path()[1..].parse().unwrap())
+        .layer(echo());
+    for (factor, reserved) in [(1, 10), (2, 20), (5, 50)] {
+        let (_feed, body) = upload(Some(10));
+        let request = Request::post(format!("/{factor}")).body(body).unwrap();
+        let _response = service.call(request).await.unwrap();
+        assert_eq!(handle.reserved(), reserved);
+    }
+    // Handed on frame by frame: it may be larger than the budget.
+    let (feed, body) = upload(Some(10_000 * KIB));
+    let request = Request::post("/0").body(body).unwrap();
+    let mut body = service.call(request).await.unwrap().into_body();
+    assert_eq!(handle.reserved(), 64 * KIB);
+    feed.data(500 * KIB as usize);
+    let frame = body.frame().await.unwrap().unwrap();
+    assert_eq!(
+        handle.reserved(),
+        64 * KIB,
+        "what is in the heap is counted there"
+    );
+    drop((frame, body));
+    assert_eq!(handle.reserved(), 0);
+}
+
+#[tokio::test]
+async fn a_frame_that_needs_nothing_more_passes_whatever_is_promised() {
+    let (layer, heap) = guard(1000 * KIB);
+    let handle = layer.handle();
+    let (feed, body) = upload(None);
+    let mut service = layer.body_factor(1).layer(echo());
+    let mut body = service.call(request(body)).await.unwrap().into_body();
+    let all = handle.reserve(936 * KIB).unwrap();
+    for (used, passes) in [
+        (500 * KIB, true),
+        (1000 * KIB, true),
+        (1000 * KIB + 1, false),
+    ] {
+        heap.set(used);
+        feed.data(1024);
+        assert_eq!(body.frame().await.unwrap().is_ok(), passes, "{used}");
+    }
+    drop(all);
+}

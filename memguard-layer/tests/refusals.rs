@@ -2,7 +2,7 @@
 
 mod support;
 
-use std::{convert::Infallible, time::Duration};
+use std::{collections::BTreeSet, convert::Infallible, time::Duration};
 
 use bytes::Bytes;
 use http::{Method, Request, Response, StatusCode, Version, request::Builder};
@@ -16,7 +16,7 @@ use tower::{Layer, ServiceExt, service_fn};
 fn full() -> MemGuardLayer {
     let (layer, heap) = guard(1000);
     heap.set(1000);
-    layer
+    layer.retry_jitter(Duration::ZERO)
 }
 
 async fn refuse(
@@ -139,6 +139,8 @@ async fn grpc_gets_trailers_only() {
                 "needs no encoding"
             );
             assert!(!response.headers().contains_key("retry-after"));
+            let pushback = if length == 10 { "1000" } else { "-1" };
+            assert_eq!(response.headers()["grpc-retry-pushback-ms"], pushback);
             assert!(response.body().is_end_stream(), "{content_type}");
             assert!(response.extensions().get::<Overloaded>().is_some());
         }
@@ -199,10 +201,37 @@ async fn retry_after_is_in_whole_seconds_rounded_up() {
 }
 
 #[tokio::test]
+async fn clients_refused_together_do_not_come_back_together() {
+    let jittered = || {
+        full()
+            .retry_after(Duration::from_secs(2))
+            .retry_jitter(Duration::from_secs(3))
+    };
+    let (mut seconds, mut millis) = (BTreeSet::new(), BTreeSet::new());
+    for _ in 0..100 {
+        let response = refuse(jittered(), Request::get("/"), 0).await;
+        seconds.insert(
+            response.headers()["retry-after"]
+                .to_str()
+                .unwrap()
+                .to_owned(),
+        );
+        let grpc = Request::post("/").header("content-type", "application/grpc");
+        let pushback =
+            refuse(jittered(), grpc, 0).await.headers()["grpc-retry-pushback-ms"].clone();
+        millis.insert(pushback.to_str().unwrap().parse::<u32>().unwrap());
+    }
+    // 2 would be to come back at once; a hundred draws miss one of three with a chance of 10^-17.
+    assert_eq!(seconds, ["3", "4", "5"].map(String::from).into());
+    assert!(millis.len() > 80, "{millis:?}");
+    assert!(millis.iter().all(|millis| (2000..=5000).contains(millis)));
+}
+
+#[tokio::test]
 async fn the_owner_of_the_service_may_answer_otherwise() {
     let (layer, heap) = guard(1 << 20);
-    let layer = layer.with_rejection(|parts, why| {
-        let text = format!("{} {} {:?}", parts.method, parts.uri, why.kind());
+    let layer = layer.with_rejection(|head, why| {
+        let text = format!("{} {} {:?}", head.method, head.uri, why.kind());
         Response::builder()
             .status(529)
             .header("x-level", format!("{:?}", why.level()))

@@ -2,11 +2,16 @@
 
 mod budget;
 mod need;
+mod priority;
 mod reservation;
+mod rules;
 
 pub(crate) use budget::{Budget, LARGEST, Short};
 pub(crate) use need::Need;
+pub use priority::Priority;
+pub(crate) use priority::is_shed;
 pub use reservation::Reservation;
+pub(crate) use rules::{Demand, Factor, Rules};
 
 /// What the reservation word is built on; the model puts loom's there instead.
 mod sync {

@@ -18,13 +18,14 @@ pub(crate) enum Need {
 }
 
 impl Need {
-    pub(crate) fn of<B: Body>(headers: &HeaderMap, body: &B, factor: u32) -> Self {
-        if body.is_end_stream() {
-            return Self::Nothing;
-        }
+    /// What a body that has not ended costs, `factor` times its length; with a factor of 0 whoever takes it holds a frame
+    /// at a time, so that its length says nothing.
+    pub(super) fn of_body<B: Body>(headers: &HeaderMap, body: &B, factor: u32) -> Self {
         let hint = body.size_hint();
-        match declared(headers).into_iter().chain(hint.exact()).max() {
-            Some(length) => Self::Whole(length.max(hint.lower()).saturating_mul(factor.into())),
+        let length = declared(headers).into_iter().chain(hint.exact()).max();
+        match length.map(|length| length.max(hint.lower())) {
+            Some(length) if factor > 0 => Self::Whole(length.saturating_mul(factor.into())),
+            Some(length) => Self::Start(length.min(READ_AHEAD)),
             None => Self::Start(READ_AHEAD),
         }
     }
@@ -67,10 +68,11 @@ mod tests {
 
     use bytes::Bytes;
     use http_body::{Frame, SizeHint};
-    use http_body_util::{Empty, Full};
+    use http_body_util::Full;
     use proptest::prelude::*;
 
-    use super::*;
+    use super::{super::Rules, *};
+    use crate::Head;
 
     /// A body that never comes, of this length if it says one.
     struct Hinted(Option<u64>);
@@ -96,7 +98,7 @@ mod tests {
             .iter()
             .map(|line| (CONTENT_LENGTH, line.parse().unwrap()))
             .collect();
-        Need::of(&headers, &Hinted(hint), 2)
+        Need::of_body(&headers, &Hinted(hint), 2)
     }
 
     #[test]
@@ -113,14 +115,33 @@ mod tests {
 
     #[test]
     fn no_body_needs_nothing_whatever_its_head_says() {
-        let headers = [(CONTENT_LENGTH, "5000".parse().unwrap())]
-            .into_iter()
-            .collect();
-        assert_eq!(Need::of(&headers, &Empty::<Bytes>::new(), 2), Need::Nothing);
-        assert_eq!(
-            Need::of(&HeaderMap::new(), &Full::new(Bytes::new()), 2),
-            Need::Nothing
-        );
+        let need = |length: Option<&str>, body: Full<Bytes>| {
+            let mut request = http::Request::new(());
+            if let Some(length) = length {
+                request
+                    .headers_mut()
+                    .insert(CONTENT_LENGTH, length.parse().unwrap());
+            }
+            let demand = Rules::default()
+                .demand(&Head::from(&request), &body)
+                .unwrap();
+            demand.need
+        };
+        assert_eq!(need(Some("5000"), Full::default()), Need::Nothing);
+        assert_eq!(need(None, Full::default()), Need::Nothing);
+        assert_eq!(need(None, Full::from("four")), Need::Whole(8));
+    }
+
+    #[test]
+    fn what_is_handed_on_frame_by_frame_needs_a_frame_or_two() {
+        for (length, bytes) in [
+            (Some(1 << 40), READ_AHEAD),
+            (Some(1000), 1000),
+            (None, READ_AHEAD),
+        ] {
+            let need = Need::of_body(&HeaderMap::new(), &Hinted(length), 0);
+            assert_eq!(need, Need::Start(bytes), "{length:?}");
+        }
     }
 
     #[test]
@@ -157,7 +178,7 @@ mod tests {
             if let Ok(value) = http::HeaderValue::from_bytes(&line) {
                 let digits = std::str::from_utf8(&line).ok().and_then(|line| line.parse::<u64>().ok());
                 let headers = [(CONTENT_LENGTH, value)].into_iter().collect();
-                let need = Need::of(&headers, &Hinted(None), 3);
+                let need = Need::of_body(&headers, &Hinted(None), 3);
                 if let Need::Whole(bytes) = need && let Some(digits) = digits {
                     prop_assert_eq!(bytes, digits.saturating_mul(3));
                 }

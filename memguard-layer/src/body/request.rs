@@ -14,7 +14,10 @@ use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use pin_project::pin_project;
 
-use crate::{BoxError, Overloaded, OverloadedKind, Reservation};
+use crate::{
+    BoxError, Overloaded, OverloadedKind, Reservation,
+    admission::{Demand, Need},
+};
 
 /// What a body, its frames and the future of its response know of each other.
 #[derive(Debug, Default)]
@@ -129,18 +132,18 @@ impl<B> fmt::Debug for RequestBody<B> {
 pub(crate) struct Meter {
     /// For all frames to come, or, if their number is unknown, for what the connection may read ahead.
     ahead: Reservation,
+    /// Whether the reservation is for the body's whole length; otherwise frames add their own.
     whole: bool,
     factor: u64,
     fate: Arc<Fate>,
 }
 
 impl Meter {
-    /// `whole`: the reservation is for the body's whole length; otherwise frames add their own.
-    pub(crate) fn new(ahead: Reservation, whole: bool, factor: u32, fate: Arc<Fate>) -> Self {
+    pub(crate) fn new(ahead: Reservation, demand: &Demand, fate: Arc<Fate>) -> Self {
         Self {
             ahead,
-            whole,
-            factor: factor.into(),
+            whole: matches!(demand.need, Need::Whole(_)),
+            factor: demand.factor.into(),
             fate,
         }
     }
@@ -148,17 +151,16 @@ impl Meter {
     /// Moves a frame, which is in the heap by now, from promised to counted, and ties the promise for its copies to it.
     fn carry(&mut self, data: Bytes) -> Result<Bytes, Overloaded> {
         let length = data.len() as u64;
-        let copies = length.saturating_mul(self.factor - 1);
+        let copies = length.saturating_mul(self.factor.saturating_sub(1));
         let promised = if self.whole {
             self.ahead.bytes().min(copies)
         } else {
             0
         };
         let missing = copies - promised;
-        let fits = if self.whole && missing == 0 {
-            self.heap_is_within_budget()
-        } else {
-            self.ahead.grow(missing)
+        let fits = match missing {
+            0 => self.heap_is_within_budget(),
+            missing => self.ahead.grow(missing),
         };
         if !fits {
             return Err(self.end(length));

@@ -1,6 +1,6 @@
 //! The level as all threads see it: the pure controller's state in one atomic word.
 
-use std::time::Duration;
+use std::{ops::Range, time::Duration};
 
 use super::{
     Level, Thresholds,
@@ -74,6 +74,11 @@ impl Gauge {
 
     pub(crate) fn watch(&self) -> watch::Receiver<Level> {
         self.told.subscribe()
+    }
+
+    /// Between which fillings requests of low priority are shed by and by: from where `Soft` is entered to where `Hard` is.
+    pub(crate) const fn shedding(&self) -> Range<u64> {
+        self.bounds.enter[1]..self.bounds.enter[2]
     }
 
     /// How far `heap` is above what reclaim aims for: the entry of `Elevated`, well below `Soft`, so that it does not run

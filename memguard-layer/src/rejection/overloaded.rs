@@ -23,6 +23,8 @@ pub struct Overloaded {
 pub enum OverloadedKind {
     /// There is no room now; there may be later.
     NoRoom,
+    /// The request is of low [priority](crate::Priority), and memory is getting short.
+    Shed,
     /// This body alone is larger than the whole budget; there will never be room.
     TooLarge,
 }
@@ -64,6 +66,9 @@ impl fmt::Display for Overloaded {
         match self.kind {
             OverloadedKind::NoRoom => {
                 write!(f, "no room for {} bytes in the memory budget", self.wanted)
+            }
+            OverloadedKind::Shed => {
+                write!(f, "memory is kept for requests of higher priority")
             }
             OverloadedKind::TooLarge => {
                 write!(f, "{} bytes can never fit the memory budget", self.wanted)

@@ -45,7 +45,7 @@ pub(crate) fn serve(guarded: bool) -> ! {
                 ticks.tick().await;
             }
         });
-        let layer = MemGuardLayer::new(BUDGET).exempt(|parts| parts.uri.path() == "/healthz");
+        let layer = MemGuardLayer::new(BUDGET).exempt(|head| head.uri.path() == "/healthz");
         let handle = layer.handle();
         let report = move || async move {
             let (heap, reserved, rejected) = (handle.heap(), handle.reserved(), handle.rejected());
