@@ -9,6 +9,7 @@ use axum::{Router, body::Body as AxumBody, routing::get};
 use end_to_end::{
     BoxError, body,
     client::{Client, request},
+    curl,
     serve::Server,
 };
 use http::{Method, Request, Response, StatusCode, header::RETRY_AFTER};
@@ -16,10 +17,7 @@ use hyper::body::Incoming;
 use ratelimit_layer::{ConcurrencyLimitLayer, FieldStyle, Quota, RateLimitHandle, RateLimitLayer};
 use reqwest_middleware::{ClientBuilder, Middleware, Next};
 use reqwest_retry::{Jitter, RetryTransientMiddleware, policies::ExponentialBackoff};
-use tokio::{
-    process::Command,
-    time::{Instant, Sleep, sleep},
-};
+use tokio::time::{Instant, Sleep, sleep};
 use tower::{Service as _, ServiceExt as _, retry, service_fn};
 
 async fn serve(layer: RateLimitLayer) -> (Server, RateLimitHandle) {
@@ -35,15 +33,7 @@ fn one_in_two_seconds() -> RateLimitLayer {
 
 /// What curl prints: the head, but for the date, and the body.
 async fn curl(options: &str, url: &str) -> String {
-    let output = Command::new("curl")
-        .args(["--silent", "--show-error"])
-        .args(options.split(' '))
-        .arg(url)
-        .output()
-        .await
-        .expect("curl runs");
-    assert!(output.status.success(), "{output:?}");
-    let text = String::from_utf8(output.stdout).expect("text");
+    let text = curl::curl(options.split(' '), url).await;
     let lines = text.lines().filter(|line| !line.starts_with("date: "));
     let text = lines.collect::<Vec<_>>().join("\n");
     println!("$ curl {options} {url}\n{text}\n");

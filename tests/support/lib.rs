@@ -4,6 +4,7 @@
 pub mod body;
 pub mod cached;
 pub mod client;
+pub mod curl;
 pub mod echo;
 pub mod process;
 pub mod raw;

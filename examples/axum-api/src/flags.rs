@@ -6,9 +6,10 @@ use std::num::{NonZeroU32, NonZeroUsize};
 use bytesize::ByteSize;
 use cache_layer::CacheLayer;
 use clap::{CommandFactory, Parser, error::ErrorKind};
-use ipnet::IpNet;
 use memguard_layer::MemGuardLayer;
-use ratelimit_layer::{ProxyHeader, Quota};
+use ratelimit_layer::Quota;
+
+use crate::client::ClientFlags;
 
 use crate::rate;
 
@@ -16,9 +17,10 @@ use crate::rate;
 #[derive(Debug, Parser)]
 #[command(name = "axum-api", version)]
 pub(crate) struct Flags {
-    /// Address to serve on.
+    /// Address to serve on; port 0 takes any free one; repeatable, such as 0.0.0.0:3000 and
+    /// [::]:3000.
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:3000")]
-    pub(crate) listen: SocketAddr,
+    pub(crate) listen: Vec<SocketAddr>,
     /// Bytes the cache may hold; 0 turns it off.
     #[arg(long, value_name = "SIZE", default_value = "64MiB", value_parser = cache_bytes)]
     pub(crate) cache_bytes: ByteSize,
@@ -53,29 +55,9 @@ pub(crate) struct Flags {
     /// Heap bytes at which the cache gives back and requests are refused.
     #[arg(long, value_name = "SIZE", default_value = "256MiB", value_parser = heap_budget)]
     pub(crate) heap_budget: ByteSize,
-    /// Network whose --client-header is believed; repeatable.
-    #[arg(long, value_name = "CIDR")]
-    pub(crate) trusted_proxy: Vec<IpNet>,
-    /// Header in which trusted proxies name the client: x-forwarded-for, forwarded or any other.
-    #[arg(
-        long,
-        value_name = "NAME",
-        default_value = "x-forwarded-for",
-        value_parser = client_header,
-        requires = "trusted_proxy"
-    )]
-    pub(crate) client_header: ProxyHeader,
-}
-
-fn client_header(text: &str) -> Result<ProxyHeader, String> {
-    match text.to_ascii_lowercase().as_str() {
-        "x-forwarded-for" => Ok(ProxyHeader::XForwardedFor),
-        "forwarded" => Ok(ProxyHeader::Forwarded),
-        other => match other.parse() {
-            Ok(name) => Ok(ProxyHeader::Other(name)),
-            Err(_) => Err("must be the name of a header field".to_owned()),
-        },
-    }
+    /// Whom a request counts for.
+    #[command(flatten)]
+    pub(crate) client: ClientFlags,
 }
 
 // The layers' own bounds, checked here so that a mistake is a message and no panic.

@@ -1,6 +1,8 @@
 //! A small JSON API behind all three layers, their handles in axum's state.
 
+mod client;
 mod flags;
+mod listen;
 mod rate;
 
 use std::future::IntoFuture;
@@ -20,11 +22,12 @@ use axum::{Extension, Json, Router};
 use cache_layer::{CacheHandle, CacheLayer, CachePolicy};
 use flags::Flags;
 use memguard_layer::{Heap, MemGuardHandle, MemGuardLayer};
-use ratelimit_layer::{ClientIp, ConcurrencyHandle, ConcurrencyLimitLayer, RateLimitHandle};
+use ratelimit_layer::{ConcurrencyHandle, ConcurrencyLimitLayer, RateLimitHandle};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use tokio::net::TcpListener;
+use tokio::task::JoinSet;
 
 /// Counts every byte on the heap: what the memory guard reads.
 #[global_allocator]
@@ -52,10 +55,6 @@ const ITEMS: usize = 1_000;
 const LONGEST_NAME: usize = 100;
 
 fn app(flags: &Flags) -> Router {
-    let client = || {
-        let trusted = ClientIp::trusted_proxies(flags.trusted_proxy.iter().copied());
-        trusted.header(flags.client_header.clone())
-    };
     let cache = (flags.cache_bytes.as_u64() > 0).then(|| {
         let layer = CacheLayer::new(flags.cache_bytes.as_u64())
             .max_entry_bytes(flags.max_entry_bytes.as_u64());
@@ -66,9 +65,9 @@ fn app(flags: &Flags) -> Router {
     });
     let rate = rate::layer(&flags.rate, flags.dry_run)
         .expect("the flag has a default")
-        .with_key(client());
+        .with_key(flags.client.key());
     let concurrency = ConcurrencyLimitLayer::new(flags.concurrency.get())
-        .with_key(client())
+        .with_key(flags.client.key())
         .wait(flags.concurrency.get(), *flags.concurrency_wait);
     let mut guard = MemGuardLayer::new(flags.heap_budget.as_u64());
     if let Some(cache) = cache.as_ref().map(CacheLayer::handle) {
@@ -231,37 +230,39 @@ async fn stats(State(api): State<Api>) -> Json<Value> {
 #[tokio::main]
 async fn main() -> io::Result<()> {
     let flags = Flags::read();
-    let listener = TcpListener::bind(flags.listen)
-        .await
-        .unwrap_or_else(|error| {
-            eprintln!("error: cannot listen on {}: {error}", flags.listen);
-            std::process::exit(1);
-        });
-    let address = listener.local_addr()?;
-    println!("axum-api on http://{address}; try it, twice:");
-    println!("  curl -i http://{address}/items/1");
-    println!("  curl -s http://{address}/stats");
+    let listeners = listen::bind(&flags.listen).unwrap_or_else(|error| {
+        eprintln!("error: {error}");
+        std::process::exit(1);
+    });
+    let addresses = listeners.iter().map(TcpListener::local_addr);
+    let addresses: Vec<SocketAddr> = addresses.collect::<io::Result<_>>()?;
+    let names: Vec<_> = addresses.iter().map(SocketAddr::to_string).collect();
+    println!(
+        "axum-api on http://{}; try it, twice:",
+        names.join(" and on http://")
+    );
+    println!("  curl -i http://{}/items/1", names[0]);
+    println!("  curl -s http://{}/stats", names[0]);
 
     let service = app(&flags).into_make_service_with_connect_info::<SocketAddr>();
-    let listener = listener.tap_io(|stream| {
-        // Only costs latency if it fails.
-        let _ = stream.set_nodelay(true);
-    });
-    let (stop, mut stopped) = tokio::sync::watch::channel(());
-    let server = axum::serve(listener, service)
-        .with_graceful_shutdown(async move {
-            stop_signal().await;
-            drop(stop);
-        })
-        .into_future();
-    let grace = async {
-        let _ = stopped.changed().await;
-        tokio::time::sleep(Duration::from_secs(10)).await;
-    };
-    tokio::select! {
-        ended = server => ended,
-        () = grace => Ok(()),
+    let (stop, stopped) = tokio::sync::watch::channel(());
+    let mut servers = JoinSet::new();
+    for listener in listeners {
+        let listener = listener.tap_io(|stream| {
+            // Only costs latency if it fails.
+            let _ = stream.set_nodelay(true);
+        });
+        let mut stopped = stopped.clone();
+        let server = axum::serve(listener, service.clone()).with_graceful_shutdown(async move {
+            let _ = stopped.changed().await;
+        });
+        servers.spawn(server.into_future());
     }
+    stop_signal().await;
+    drop(stop);
+    // Whoever is not done by then is cut off.
+    let _ = tokio::time::timeout(Duration::from_secs(10), servers.join_all()).await;
+    Ok(())
 }
 
 /// Completes at SIGTERM or Ctrl-C.

@@ -187,3 +187,53 @@ async fn without_bytes_there_is_no_cache() {
         assert_eq!(start.elapsed().as_millis(), 100);
     }
 }
+
+#[tokio::test]
+async fn api_keys_count_before_addresses_and_addresses_by_hops() {
+    let flags = "--rate 1/h --trusted-hops 2 --client-header forwarded --api-key-header x-api-key";
+    let app = start(&flags.split(' ').collect::<Vec<_>>());
+    for (key, forwarded, status) in [
+        ("a", "", StatusCode::OK),
+        ("b", "", StatusCode::OK),
+        (
+            "a",
+            "for=192.0.2.1, for=10.0.0.1",
+            StatusCode::TOO_MANY_REQUESTS,
+        ),
+        ("", "for=192.0.2.1, for=10.0.0.1", StatusCode::OK),
+        ("", "for=\"x, for=192.0.2.1, for=unknown", StatusCode::OK),
+        (
+            "",
+            "for=\"x, for=192.0.2.1, for=10.0.0.1",
+            StatusCode::TOO_MANY_REQUESTS,
+        ),
+    ] {
+        let mut request = request(Method::GET, "/items/1", Body::empty());
+        for (name, value) in [("x-api-key", key), ("forwarded", forwarded)] {
+            request.headers_mut().insert(name, value.parse().unwrap());
+        }
+        assert_eq!(
+            send(&app, request).await.status,
+            status,
+            "{key} {forwarded}"
+        );
+    }
+}
+
+#[test]
+fn flags_that_cannot_be_used_are_refused() {
+    for flags in [
+        "--listen ::1",
+        "--client-header forwarded",
+        "--trusted-proxy 10.0.0.0/33",
+        "--trusted-hops 0",
+        "--trusted-hops 256",
+        "--ipv6-prefix 0",
+        "--ipv6-prefix 129",
+        "--api-key-header a=b",
+    ] {
+        let line = ["axum-api"].into_iter().chain(flags.split(' '));
+        let refusal = Flags::try_parse_from(line).unwrap_err();
+        assert_eq!(refusal.exit_code(), 2, "{refusal}");
+    }
+}

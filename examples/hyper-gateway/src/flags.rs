@@ -1,6 +1,7 @@
 //! The command line: what can be set, what is allowed, and what it is when left out.
 
 mod cache;
+mod client;
 mod keys;
 #[cfg(test)]
 mod tests;
@@ -14,23 +15,24 @@ use std::time::Duration;
 use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser};
 use http::uri::Authority;
-use ipnet::IpNet;
 use memguard_layer::MemGuardLayer;
-use ratelimit_layer::{ProxyHeader, Quota};
+use ratelimit_layer::Quota;
 
 use crate::rate;
 
 pub use cache::CacheFlags;
+pub use client::ClientFlags;
 pub use keys::KeyFlags;
-use values::{address, client_header, count, duration, network, some_size, upstream, within_a_day};
+use values::{address, count, duration, some_size, upstream, within_a_day};
 
 /// A caching, limiting, guarding reverse proxy.
 #[derive(Clone, Debug, Parser)]
 #[command(name = "hyper-gateway", version)]
 pub struct Flags {
-    /// Address to serve on; port 0 takes any free one.
+    /// Address to serve on; port 0 takes any free one; repeatable, such as 0.0.0.0:8080 and
+    /// [::]:8080.
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8080", value_parser = address)]
-    pub listen: SocketAddr,
+    pub listen: Vec<SocketAddr>,
 
     /// Server to pass requests to, such as `http://127.0.0.1:9000`.
     #[arg(long, value_name = "URL", value_parser = upstream)]
@@ -79,14 +81,9 @@ pub struct Flags {
     #[arg(long, value_name = "SIZE", value_parser = some_size)]
     pub heap_budget: Option<u64>,
 
-    /// Network whose --client-header is believed, such as 10.0.0.0/8; repeatable.
-    #[arg(long, value_name = "CIDR", value_parser = network)]
-    pub trusted_proxy: Vec<IpNet>,
-
-    /// Header in which trusted proxies name the client: x-forwarded-for (unless given), forwarded
-    /// or any other; needs --trusted-proxy.
-    #[arg(long, value_name = "NAME", value_parser = client_header)]
-    pub client_header: Option<ProxyHeader>,
+    /// Whom a request counts for.
+    #[command(flatten)]
+    pub client: ClientFlags,
 
     /// Address of a second listener with /healthz and /stats; off unless given.
     #[arg(long, value_name = "ADDR", value_parser = address)]
@@ -139,9 +136,6 @@ impl Flags {
             if value.is_some() && self.concurrency.is_none() {
                 return Err(format!("{flag} needs --concurrency"));
             }
-        }
-        if self.client_header.is_some() && self.trusted_proxy.is_empty() {
-            return Err("--client-header needs --trusted-proxy".to_owned());
         }
         self.cache.apply_and_check()?;
         self.keys.check()?;

@@ -11,6 +11,7 @@ mod failure;
 mod fields;
 mod flags;
 mod interim;
+mod listen;
 mod optional;
 mod rate;
 mod server;
@@ -20,19 +21,18 @@ mod upstream;
 use std::future::ready;
 use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::time::Duration;
 
 use http::HeaderValue;
 use hyper_util::server::graceful::GracefulShutdown;
-use tokio::net::TcpListener;
 use tower::ServiceExt;
 
 use failure::Explained;
+use listen::Listeners;
 use optional::OptionalFuture;
 use server::Peer;
 
-pub use flags::{CacheFlags, Flags, KeyFlags, Refusal};
+pub use flags::{CacheFlags, ClientFlags, Flags, KeyFlags, Refusal};
 
 /// How long requests in flight may take to end once the gateway was told to stop.
 const GRACE: Duration = Duration::from_secs(10);
@@ -41,8 +41,8 @@ const GRACE: Duration = Duration::from_secs(10);
 #[derive(Debug)]
 pub struct Gateway {
     flags: Flags,
-    public: TcpListener,
-    admin: Option<TcpListener>,
+    public: Listeners,
+    admin: Option<Listeners>,
 }
 
 impl Gateway {
@@ -51,26 +51,27 @@ impl Gateway {
     /// # Errors
     ///
     /// When an address is taken or not of this machine; the message names it.
-    pub async fn bind(flags: Flags) -> io::Result<Self> {
-        let public = listen(flags.listen).await?;
-        let admin = match flags.admin {
-            Some(address) => Some(listen(address).await?),
-            None => None,
-        };
+    ///
+    /// # Panics
+    ///
+    /// Outside a tokio runtime.
+    pub fn bind(flags: Flags) -> io::Result<Self> {
+        let public = Listeners::bind(&flags.listen)?;
+        let admin = flags.admin.map(|address| Listeners::bind(&[address]));
         Ok(Self {
-            flags,
             public,
-            admin,
+            admin: admin.transpose()?,
+            flags,
         })
     }
 
-    /// The address clients reach it on, with the real port where the flags have 0.
+    /// The addresses clients reach it on, with the real port where the flags have 0.
     ///
     /// # Errors
     ///
     /// When the system does not tell.
-    pub fn address(&self) -> io::Result<SocketAddr> {
-        self.public.local_addr()
+    pub fn addresses(&self) -> io::Result<Vec<SocketAddr>> {
+        self.public.addresses()
     }
 
     /// The address of the admin listener, if there is one.
@@ -79,14 +80,15 @@ impl Gateway {
     ///
     /// When the system does not tell.
     pub fn admin_address(&self) -> io::Result<Option<SocketAddr>> {
-        self.admin.as_ref().map(TcpListener::local_addr).transpose()
+        let addresses = self.admin.as_ref().map(Listeners::addresses).transpose()?;
+        Ok(addresses.and_then(|all| all.first().copied()))
     }
 
     /// Serves until `stop` completes, then takes no new connection, lets requests in flight end
     /// within ten seconds, and returns.
     pub async fn run(self, stop: impl Future<Output = ()>) {
         let (stack, handles) = stack::stack(&self.flags);
-        let trusted: Arc<[_]> = self.flags.trusted_proxy.into();
+        let client = self.flags.client.address();
         let default_host = HeaderValue::from_str(self.flags.upstream.as_str())
             .expect("an authority is a valid field value");
 
@@ -94,8 +96,7 @@ impl Gateway {
 
         let graceful = GracefulShutdown::new();
         let public = server::serve(self.public, &graceful, move |mut request, peer| {
-            let ip = peer.address.ip();
-            let trusted = trusted.iter().any(|network| network.contains(&ip));
+            let trusted = client.trusts_peer(peer.address.ip());
             // No async block: it would hold the request and the stack's future side by side, and
             // hyper moves it about.
             match edge::admit(&mut request, trusted, &default_host) {
@@ -112,8 +113,8 @@ impl Gateway {
         });
         let admin = async {
             match self.admin {
-                Some(listener) => {
-                    server::serve(listener, &graceful, move |request, _| {
+                Some(listeners) => {
+                    server::serve(listeners, &graceful, move |request, _| {
                         ready(Ok(admin::answer(&handles, &request)))
                     })
                     .await
@@ -129,10 +130,4 @@ impl Gateway {
         // Whoever is not done by then is cut off: an orchestrator would do worse.
         let _ = tokio::time::timeout(GRACE, graceful.shutdown()).await;
     }
-}
-
-async fn listen(address: SocketAddr) -> io::Result<TcpListener> {
-    TcpListener::bind(address).await.map_err(|error| {
-        io::Error::new(error.kind(), format!("cannot listen on {address}: {error}"))
-    })
 }

@@ -1,6 +1,7 @@
 //! The gateway's program: flags in, addresses out, signals to the end.
 
 use std::io;
+use std::net::SocketAddr;
 use std::process::ExitCode;
 
 use hyper_gateway::{Flags, Gateway, Refusal};
@@ -35,10 +36,12 @@ async fn serve(flags: Flags) -> io::Result<()> {
     // Before the address is printed: whoever reads it may send the signal.
     let stop = stop_signal()?;
     let upstream = flags.upstream.clone();
-    let gateway = Gateway::bind(flags).await?;
+    let gateway = Gateway::bind(flags)?;
+    let addresses = gateway.addresses()?;
+    let addresses: Vec<_> = addresses.iter().map(SocketAddr::to_string).collect();
     print!(
         "hyper-gateway on http://{} to http://{upstream}",
-        gateway.address()?
+        addresses.join(" and on http://")
     );
     match gateway.admin_address()? {
         Some(admin) => println!(", admin on http://{admin}"),

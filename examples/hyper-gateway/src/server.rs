@@ -15,12 +15,13 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use hyper_util::server::graceful::GracefulShutdown;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
 use tokio::time::sleep;
 use tokio_io_timeout::TimeoutStream;
 
 use crate::interim::{Connection, Exchange, Held};
+use crate::listen::Listeners;
 
 /// A request's head must be complete within this; it is also how long a kept-alive connection may
 /// idle. A client that dribbles header bytes holds a connection no longer.
@@ -36,7 +37,7 @@ const WRITE_TIMEOUT: Duration = Duration::from_secs(60);
 /// HTTP/2 connections prove by an answered ping at this interval that somebody is there.
 const PING_INTERVAL: Duration = Duration::from_secs(30);
 
-/// Open connections per listener; more wait in the system's backlog.
+/// Open connections per call of [`serve`]; more wait in the system's backlog.
 const MOST_CONNECTIONS: usize = 8192;
 
 /// Pause after a failed accept, most often for want of file descriptors.
@@ -52,10 +53,10 @@ pub(crate) struct Peer {
     pub(crate) trusted: bool,
 }
 
-/// Serves every connection of `listener` until dropped; connections live on and are known to
+/// Serves every connection of `listeners` until dropped; connections live on and are known to
 /// `graceful`. `answer` is called with each request and its peer.
 pub(crate) async fn serve<F, A, B>(
-    listener: TcpListener,
+    mut listeners: Listeners,
     graceful: &GracefulShutdown,
     answer: F,
 ) -> Infallible
@@ -79,7 +80,7 @@ where
     let slots = Arc::new(Semaphore::new(MOST_CONNECTIONS));
     loop {
         let slot = slots.clone().acquire_owned().await.expect("never closed");
-        let (stream, address) = accept(&listener).await;
+        let (stream, address) = accept(&mut listeners).await;
         let mut stream = TimeoutStream::new(stream);
         stream.set_write_timeout(Some(WRITE_TIMEOUT));
         let (stream, exchanges) = Connection::new(TokioIo::new(Box::pin(stream)));
@@ -114,9 +115,9 @@ where
     }
 }
 
-async fn accept(listener: &TcpListener) -> (TcpStream, SocketAddr) {
+async fn accept(listeners: &mut Listeners) -> (TcpStream, SocketAddr) {
     loop {
-        match listener.accept().await {
+        match listeners.accept().await {
             Ok((stream, peer)) => {
                 // Only costs latency if it fails.
                 let _ = stream.set_nodelay(true);

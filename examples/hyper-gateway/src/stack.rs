@@ -7,9 +7,7 @@ use http::{Request, Response};
 use http_body::Body;
 use hyper::body::Incoming;
 use memguard_layer::{MemGuardHandle, MemGuardLayer};
-use ratelimit_layer::{
-    ClientIp, ConcurrencyHandle, ConcurrencyLimitLayer, RateLimitHandle, RateLimitLayer,
-};
+use ratelimit_layer::{ConcurrencyHandle, ConcurrencyLimitLayer, RateLimitHandle, RateLimitLayer};
 use tower::Service;
 
 use crate::body::BoxError;
@@ -44,18 +42,12 @@ pub(crate) fn stack(
     + 'static,
     Handles,
 ) {
-    let client = || {
-        let trusted = ClientIp::trusted_proxies(flags.trusted_proxy.iter().copied());
-        match &flags.client_header {
-            Some(header) => trusted.header(header.clone()),
-            None => trusted,
-        }
-    };
     let cache = flags.cache.layer().map(|layer| flags.keys.of(layer));
-    let rate = rate::layer(&flags.rate, flags.dry_run).map(|layer| layer.with_key(client()));
+    let rate =
+        rate::layer(&flags.rate, flags.dry_run).map(|layer| layer.with_key(flags.client.key()));
     let concurrency = flags.concurrency.map(|most| {
         let layer = ConcurrencyLimitLayer::new(most.get())
-            .with_key(client())
+            .with_key(flags.client.key())
             .wait(most.get(), flags.concurrency_wait.unwrap_or_default());
         match flags.concurrency_idle {
             Some(idle) => layer.max_idle(idle),

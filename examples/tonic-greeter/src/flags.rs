@@ -5,9 +5,10 @@ use std::num::{NonZeroU32, NonZeroUsize};
 
 use bytesize::ByteSize;
 use clap::{CommandFactory, Parser, error::ErrorKind};
-use ipnet::IpNet;
 use memguard_layer::MemGuardLayer;
-use ratelimit_layer::{ProxyHeader, Quota};
+use ratelimit_layer::Quota;
+
+use crate::client::ClientFlags;
 
 /// The standard gRPC greeter, limited and guarded.
 #[derive(Clone, Debug, Parser)]
@@ -33,30 +34,9 @@ pub struct Flags {
     #[arg(long, value_name = "SIZE", default_value = "256MiB", value_parser = heap_budget)]
     pub heap_budget: ByteSize,
 
-    /// Network whose --client-header is believed, such as 10.0.0.0/8; repeatable.
-    #[arg(long, value_name = "CIDR")]
-    pub trusted_proxy: Vec<IpNet>,
-
-    /// Header in which trusted proxies name the client: x-forwarded-for, forwarded or any other.
-    #[arg(
-        long,
-        value_name = "NAME",
-        default_value = "x-forwarded-for",
-        value_parser = client_header,
-        requires = "trusted_proxy"
-    )]
-    pub client_header: ProxyHeader,
-}
-
-fn client_header(text: &str) -> Result<ProxyHeader, String> {
-    match text.to_ascii_lowercase().as_str() {
-        "x-forwarded-for" => Ok(ProxyHeader::XForwardedFor),
-        "forwarded" => Ok(ProxyHeader::Forwarded),
-        other => match other.parse() {
-            Ok(name) => Ok(ProxyHeader::Other(name)),
-            Err(_) => Err("must be the name of a header field".to_owned()),
-        },
-    }
+    /// Whom a call counts for.
+    #[command(flatten)]
+    pub client: ClientFlags,
 }
 
 fn heap_budget(text: &str) -> Result<ByteSize, String> {

@@ -1,9 +1,11 @@
 //! The standard gRPC greeter behind a rate limit, a concurrency limit and a memory guard.
 
+mod client;
 mod flags;
 mod greeter;
 mod server;
 
+pub use client::ClientFlags;
 pub use flags::Flags;
 pub use server::serve;
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use memguard_layer::MemGuardLayer;
-use ratelimit_layer::{ClientIp, ConcurrencyLimitLayer, RateLimitLayer};
+use ratelimit_layer::{ConcurrencyLimitLayer, RateLimitLayer};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tonic::transport::Server;
@@ -31,15 +31,11 @@ pub async fn serve(
     listener: TcpListener,
     stop: impl Future<Output = ()>,
 ) -> Result<(), tonic::transport::Error> {
-    let client = || {
-        let trusted = ClientIp::trusted_proxies(flags.trusted_proxy.iter().copied());
-        trusted.header(flags.client_header.clone())
-    };
     // From the outside in: what is refused for want of memory costs no quota.
     let layers = ServiceBuilder::new()
         .layer(MemGuardLayer::new(flags.heap_budget.as_u64()))
-        .layer(RateLimitLayer::new(flags.rate).with_key(client()))
-        .layer(ConcurrencyLimitLayer::new(flags.concurrency.get()).with_key(client()))
+        .layer(RateLimitLayer::new(flags.rate).with_key(flags.client.key()))
+        .layer(ConcurrencyLimitLayer::new(flags.concurrency.get()).with_key(flags.client.key()))
         .into_inner();
     let (stopping, mut stopped) = watch::channel(());
     let server = Server::builder()

@@ -101,6 +101,30 @@ async fn clients_behind_a_trusted_proxy_are_told_apart() {
 }
 
 #[tokio::test]
+async fn api_keys_count_before_addresses_and_addresses_by_hops() {
+    let flags = "--rate 1/h --trusted-hops 1 --ipv6-prefix 48 --api-key-header x-api-key";
+    let (_server, mut client) = start(&flags.split(' ').collect::<Vec<_>>()).await;
+    for (key, forwarded, allowed) in [
+        ("a", "", true),
+        ("b", "", true),
+        ("a", "192.0.2.1", false),
+        ("", "192.0.2.1", true),
+        ("", "192.0.2.9, 192.0.2.1", false),
+        ("", "2001:db8:0:1::1", true),
+        ("", "2001:db8:0:2::1", false),
+        ("", "2001:db8:1::1", true),
+    ] {
+        let mut request = Request::new(hello());
+        for (name, value) in [("x-api-key", key), ("x-forwarded-for", forwarded)] {
+            let value = value.parse().unwrap();
+            request.metadata_mut().insert(name, value);
+        }
+        let answer = client.say_hello(request).await;
+        assert_eq!(answer.is_ok(), allowed, "{key} {forwarded}");
+    }
+}
+
+#[tokio::test]
 async fn a_stream_counts_until_its_last_reply() {
     let (_server, mut client) = start(&["--concurrency", "1"]).await;
     let mut replies = client
@@ -159,6 +183,9 @@ fn flags_that_cannot_be_used_are_refused() {
         &["--heap-budget", "0"],
         &["--client-header", "forwarded"],
         &["--trusted-proxy", "10.0.0.0/33"],
+        &["--trusted-hops", "0"],
+        &["--ipv6-prefix", "129"],
+        &["--api-key-header", "a b"],
     ] {
         let refusal = Flags::try_parse_from([&["greeter-server"], flags].concat()).unwrap_err();
         assert_eq!(refusal.exit_code(), 2, "{refusal}");

@@ -226,7 +226,11 @@ impl ClientIp {
     pub fn extract<'a>(&self, head: impl Into<Head<'a>>) -> Option<IpAddr> {
         let head = &head.into();
         let peer = peer(head);
-        if !self.believes(peer) {
+        let believed = match peer {
+            Some(peer) => self.trusts_peer(peer),
+            None => matches!(self.believed, Believed::All),
+        };
+        if !believed {
             return peer;
         }
         match (self.said(head), self.unreadable) {
@@ -236,10 +240,12 @@ impl ClientIp {
         }
     }
 
-    /// Whether the header of this peer counts.
-    fn believes(&self, peer: Option<IpAddr>) -> bool {
-        match &self.believed {
-            Believed::In(_) => peer.is_some_and(|peer| self.lists(peer)),
+    /// Whether what this peer says of others counts, so that the same answer can decide elsewhere:
+    /// which of its fields are passed on, say.
+    #[must_use]
+    pub fn trusts_peer(&self, peer: IpAddr) -> bool {
+        match self.believed {
+            Believed::In(_) => self.lists(peer.to_canonical()),
             Believed::All => true,
         }
     }

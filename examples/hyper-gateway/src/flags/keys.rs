@@ -12,7 +12,7 @@ use crate::server::Peer;
 pub struct KeyFlags {
     /// What becomes of fields by which the upstream may be told another scheme, host or path, such as
     /// X-Original-URL: key (who sends the same shares), strip (the upstream sees none), refuse (400) or
-    /// ignore (who heeds them is poisoned by them). Those of --trusted-proxy are keys in any case.
+    /// ignore (who heeds them is poisoned by them). Those of trusted proxies are keys in any case.
     #[arg(long, value_name = "HOW", default_value = "key", value_parser = overrides)]
     pub overrides: Overrides,
 

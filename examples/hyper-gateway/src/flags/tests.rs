@@ -1,3 +1,4 @@
+mod client;
 mod concurrency;
 
 use cache_layer::{
@@ -20,7 +21,7 @@ fn refused(line: &str) -> String {
 #[test]
 fn defaults_are_those_of_the_help() {
     let flags = read("--upstream http://127.0.0.1:9000").unwrap();
-    assert_eq!(flags.listen.to_string(), "127.0.0.1:8080");
+    assert_eq!(flags.listen, ["127.0.0.1:8080".parse().unwrap()]);
     assert_eq!(flags.upstream, "127.0.0.1:9000");
     assert_eq!(flags.upstream_timeout.as_secs(), 30);
     assert_eq!(flags.cache.bytes, 256 << 20);
@@ -46,7 +47,7 @@ fn defaults_are_those_of_the_help() {
     assert_eq!(flags.keys.overlong, Unkeyable::Bypass);
     assert!(flags.rate.is_empty() && flags.burst.is_none() && !flags.dry_run);
     assert!(flags.concurrency.is_none() && flags.heap_budget.is_none());
-    assert!(flags.trusted_proxy.is_empty() && flags.admin.is_none());
+    assert!(flags.client.trusted_proxy.is_empty() && flags.admin.is_none());
 }
 
 #[test]
@@ -63,7 +64,7 @@ fn sizes_durations_and_networks_are_read() {
     assert_eq!(flags.cache.default_ttl.unwrap().as_secs(), 120);
     assert_eq!(flags.upstream_timeout.as_millis(), 500);
     assert_eq!(flags.heap_budget, Some(1 << 20));
-    assert_eq!(flags.trusted_proxy.len(), 2);
+    assert_eq!(flags.client.trusted_proxy.len(), 2);
     assert_eq!(flags.burst.unwrap().get(), 7);
 }
 

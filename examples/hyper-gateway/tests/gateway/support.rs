@@ -154,11 +154,9 @@ pub(crate) async fn gateway_with_admin(
     let line = format!(
         "hyper-gateway --listen 127.0.0.1:0 --admin 127.0.0.1:0 --upstream http://{upstream} {flags}"
     );
-    let gateway = Gateway::bind(Flags::read(line.split_whitespace()).unwrap())
-        .await
-        .unwrap();
+    let gateway = Gateway::bind(Flags::read(line.split_whitespace()).unwrap()).unwrap();
     let addresses = (
-        gateway.address().unwrap(),
+        gateway.addresses().unwrap()[0],
         gateway.admin_address().unwrap().unwrap(),
     );
     tokio::spawn(gateway.run(std::future::pending()));

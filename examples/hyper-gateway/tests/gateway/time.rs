@@ -58,10 +58,8 @@ async fn the_grace_for_requests_in_flight_is_bounded() {
         "hyper-gateway --listen 127.0.0.1:0 --upstream http://{}",
         upstream.address
     );
-    let gateway = Gateway::bind(Flags::read(line.split_whitespace()).unwrap())
-        .await
-        .unwrap();
-    let address = gateway.address().unwrap();
+    let gateway = Gateway::bind(Flags::read(line.split_whitespace()).unwrap()).unwrap();
+    let address = gateway.addresses().unwrap()[0];
     let (stop, stopped) = oneshot::channel::<()>();
     let running = tokio::spawn(gateway.run(async {
         let _ = stopped.await;

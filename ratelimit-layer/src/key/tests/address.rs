@@ -146,7 +146,14 @@ fn networks_of_mapped_addresses_are_what_they_map() {
     let trusts = |network: &str, peer: &str| {
         let client_ip = ClientIp::trusted_proxies([network.parse().unwrap()]).hops(1);
         let request = request(Some(peer), "x-forwarded-for", &[b"203.0.113.9"]);
-        client_ip.extract(&request) == address("203.0.113.9")
+        let trusted = client_ip.trusts_peer(peer.parse().unwrap());
+        let extracted = client_ip.extract(&request);
+        assert_eq!(
+            trusted,
+            extracted == address("203.0.113.9"),
+            "{network} {peer}"
+        );
+        trusted
     };
     for peer in ["10.1.2.3", "::ffff:10.1.2.3", "::ffff:a01:203"] {
         for network in [
