@@ -35,8 +35,7 @@ pub(crate) struct Flags {
         long,
         value_name = "QUOTA",
         default_value = "100/s burst 200",
-        value_delimiter = ',',
-        required = true
+        value_delimiter = ','
     )]
     pub(crate) rate: Vec<Quota>,
     /// Requests a client may make at once after a pause, of the first quota; its own unless given.

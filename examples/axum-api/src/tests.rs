@@ -168,7 +168,10 @@ async fn limits_refuse_and_let_health_and_stats_through() {
 
     assert_eq!(get(&app, "/healthz").await.body, b"ok\n");
     let stats = get(&app, "/stats").await.json();
-    assert_eq!(stats["rate"], json!({ "allowed": 1, "refused": 1 }));
+    assert_eq!(
+        stats["rate"],
+        json!({ "allowed": 1, "refused": 1, "would_refuse": 0 })
+    );
     assert_eq!(stats["memory"]["rejected"], 1);
     assert_eq!(stats["cache"]["misses"], 1);
 }
