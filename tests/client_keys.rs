@@ -223,7 +223,7 @@ async fn ipv6_clients_count_by_their_network() {
 #[tokio::test]
 async fn an_api_key_counts_in_place_of_the_address() {
     answers(
-        "--api-key-header X-Api-Key",
+        "--key-header X-Api-Key",
         &[
             (&["X-Api-Key: a"], 200),
             (&["X-Api-Key: a"], 429),

@@ -193,7 +193,7 @@ async fn without_bytes_there_is_no_cache() {
 
 #[tokio::test]
 async fn api_keys_count_before_addresses_and_addresses_by_hops() {
-    let flags = "--rate 1/h --trusted-hops 2 --client-header forwarded --api-key-header x-api-key";
+    let flags = "--rate 1/h --trusted-hops 2 --client-header forwarded --key-header x-api-key";
     let app = start(&flags.split(' ').collect::<Vec<_>>());
     for (key, forwarded, status) in [
         ("a", "", StatusCode::OK),
@@ -233,7 +233,7 @@ fn flags_that_cannot_be_used_are_refused() {
         "--trusted-hops 256",
         "--ipv6-prefix 0",
         "--ipv6-prefix 129",
-        "--api-key-header a=b",
+        "--key-header a=b",
     ] {
         let line = ["axum-api"].into_iter().chain(flags.split(' '));
         let refusal = Flags::try_parse_from(line).unwrap_err();

@@ -36,7 +36,7 @@ pub struct ClientFlags {
     /// Header with the client's API key: it counts in place of the address where it is present.
     /// Nobody checks it here, and who makes up keys is a new client with each.
     #[arg(long, value_name = "NAME")]
-    api_key_header: Option<HeaderName>,
+    key_header: Option<HeaderName>,
 }
 
 impl ClientFlags {
@@ -54,7 +54,7 @@ impl ClientFlags {
 
     /// The client's API key, or its address.
     pub(crate) fn key(&self) -> Or<Option<ClientHeader>, ClientIp> {
-        let api_key = self.api_key_header.clone().map(ClientHeader::new);
+        let api_key = self.key_header.clone().map(ClientHeader::new);
         ClientKey::or(api_key, self.address())
     }
 }

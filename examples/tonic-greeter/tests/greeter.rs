@@ -102,7 +102,7 @@ async fn clients_behind_a_trusted_proxy_are_told_apart() {
 
 #[tokio::test]
 async fn api_keys_count_before_addresses_and_addresses_by_hops() {
-    let flags = "--rate 1/h --trusted-hops 1 --ipv6-prefix 48 --api-key-header x-api-key";
+    let flags = "--rate 1/h --trusted-hops 1 --ipv6-prefix 48 --key-header x-api-key";
     let (_server, mut client) = start(&flags.split(' ').collect::<Vec<_>>()).await;
     for (key, forwarded, allowed) in [
         ("a", "", true),
@@ -185,7 +185,7 @@ fn flags_that_cannot_be_used_are_refused() {
         &["--trusted-proxy", "10.0.0.0/33"],
         &["--trusted-hops", "0"],
         &["--ipv6-prefix", "129"],
-        &["--api-key-header", "a b"],
+        &["--key-header", "a b"],
     ] {
         let refusal = Flags::try_parse_from([&["greeter-server"], flags].concat()).unwrap_err();
         assert_eq!(refusal.exit_code(), 2, "{refusal}");

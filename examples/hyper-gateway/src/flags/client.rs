@@ -38,7 +38,7 @@ pub struct ClientFlags {
     /// Header with the client's API key: it counts in place of the address where it is present.
     /// Nobody checks it here, and who makes up keys is a new client with each.
     #[arg(long, value_name = "NAME", value_parser = header_name)]
-    pub api_key_header: Option<HeaderName>,
+    pub key_header: Option<HeaderName>,
 }
 
 impl ClientFlags {
@@ -57,7 +57,7 @@ impl ClientFlags {
 
     /// The client's API key, or its address.
     pub(crate) fn key(&self) -> Or<Option<ClientHeader>, ClientIp> {
-        let api_key = self.api_key_header.clone().map(ClientHeader::new);
+        let api_key = self.key_header.clone().map(ClientHeader::new);
         ClientKey::or(api_key, self.address())
     }
 }

@@ -44,7 +44,7 @@ pub struct KeyFlags {
     pub spelling: Spelling,
 
     /// Request field that responses depend on although they do not say so by Vary; repeatable.
-    #[arg(long = "key-header", value_name = "NAME", value_parser = header_name)]
+    #[arg(long = "cache-key-header", value_name = "NAME", value_parser = header_name)]
     pub key_headers: Vec<HeaderName>,
 
     /// What becomes of requests whose target is over 8 KiB or whose host is over 255 octets: bypass (no

@@ -147,7 +147,7 @@ fn lifetimes_limits_and_credentials_are_read() {
 fn what_requests_share_is_read() {
     let flags = read(
         "--upstream http://h --overrides strip --override-field X-Base --ignore-param utm_source \
-         --ignore-param gclid --sort-query on --spelling host-and-path --key-header X-Market --key-header dpr \
+         --ignore-param gclid --sort-query on --spelling host-and-path --cache-key-header X-Market --cache-key-header dpr \
          --overlong refuse",
     )
     .unwrap()
@@ -300,7 +300,7 @@ fn every_refusal_is_one_line_that_names_the_flag() {
             "--upstream http://h --spelling odd",
             "must be exact, host or host-and-path",
         ),
-        ("--upstream http://h --key-header a=b", "--key-header"),
+        ("--upstream http://h --cache-key-header a=b", "--cache-key-header"),
         (
             "--upstream http://h --overlong cut",
             "must be bypass or refuse",

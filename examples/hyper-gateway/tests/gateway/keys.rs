@@ -50,7 +50,7 @@ async fn override_fields_are_refused_but_those_of_trusted_proxies() {
 #[tokio::test]
 async fn fields_of_choice_take_the_place_of_the_usual_ones() {
     let upstream = cacheable().await;
-    let flags = "--override-field x-base --key-header x-market";
+    let flags = "--override-field x-base --cache-key-header x-market";
     let gateway = gateway(upstream.address, flags).await;
     for (fields, hit) in [
         ("", false),

@@ -8,18 +8,18 @@ fn nobody_is_trusted_unless_said() {
     assert!(client.trusted_proxy.is_empty() && client.trusted_hops.is_none());
     assert_eq!(client.client_header, ProxyHeader::XForwardedFor);
     assert_eq!(client.ipv6_prefix, 64);
-    assert!(client.api_key_header.is_none());
+    assert!(client.key_header.is_none());
     assert!(!client.address().trusts_peer("127.0.0.1".parse().unwrap()));
 }
 
 #[test]
 fn who_is_trusted_and_what_makes_a_client_is_read() {
     let line = "--upstream http://h --trusted-hops 255 --client-header Forwarded --ipv6-prefix 128 \
-                --api-key-header X-Api-Key";
+                --key-header X-Api-Key";
     let client = read(line).unwrap().client;
     assert_eq!((client.trusted_hops, client.ipv6_prefix), (Some(255), 128));
     assert_eq!(client.client_header, ProxyHeader::Forwarded);
-    assert_eq!(client.api_key_header.as_ref().unwrap(), "x-api-key");
+    assert_eq!(client.key_header.as_ref().unwrap(), "x-api-key");
     let (one, other) = ("10.0.0.1".parse().unwrap(), "192.0.2.1".parse().unwrap());
     assert!(client.address().trusts_peer(one) && client.address().trusts_peer(other));
 
@@ -36,7 +36,7 @@ fn what_cannot_be_used_is_refused() {
         ("--trusted-hops two", "--trusted-hops"),
         ("--ipv6-prefix 0", "0 is not in 1..=128"),
         ("--ipv6-prefix 129", "129 is not in 1..=128"),
-        ("--api-key-header a=b", "the name of a header field"),
+        ("--key-header a=b", "the name of a header field"),
         (
             "--client-header forwarded",
             "<--trusted-proxy <CIDR>|--trusted-hops <N>>",
