@@ -300,7 +300,10 @@ fn every_refusal_is_one_line_that_names_the_flag() {
             "--upstream http://h --spelling odd",
             "must be exact, host or host-and-path",
         ),
-        ("--upstream http://h --cache-key-header a=b", "--cache-key-header"),
+        (
+            "--upstream http://h --cache-key-header a=b",
+            "--cache-key-header",
+        ),
         (
             "--upstream http://h --overlong cut",
             "must be bypass or refuse",
