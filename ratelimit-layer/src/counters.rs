@@ -22,14 +22,19 @@ impl<const N: usize> Counters<N> {
 
     #[inline]
     pub(crate) fn add(&self, counter: usize, hash: u64) {
+        self.add_some(counter, hash, 1);
+    }
+
+    #[inline]
+    pub(crate) fn add_some(&self, counter: usize, hash: u64, n: u64) {
         // The top bits: the table's sets use others.
-        self.0[(hash >> 60) as usize].0[counter].fetch_add(1, Relaxed);
+        self.0[(hash >> 60) as usize].0[counter].fetch_add(n, Relaxed);
     }
 
     pub(crate) fn sum(&self, counter: usize) -> u64 {
         self.0
             .iter()
             .map(|stripe| stripe.0[counter].load(Relaxed))
-            .sum()
+            .fold(0, u64::wrapping_add)
     }
 }

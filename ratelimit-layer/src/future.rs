@@ -1,5 +1,6 @@
 //! The response future of both services.
 
+use crate::adaptive::{Flight, Outcome};
 use crate::body::ResponseBody;
 use crate::concurrency::{Hold, Permit, Place};
 use crate::head::ResponseHead;
@@ -58,6 +59,8 @@ pub struct Finish {
     pub(crate) decision: Option<Decision>,
     /// Boxed: few policies settle anything.
     pub(crate) settlement: Option<Box<Settlement>>,
+    /// Before the permit, so that one that is dropped counts itself in.
+    pub(crate) flight: Option<Flight>,
     pub(crate) permit: Option<(Permit, Keep)>,
 }
 
@@ -128,6 +131,12 @@ impl Finish {
         self,
         result: Result<Response<B>, E>,
     ) -> Result<Response<ResponseBody<B>>, E> {
+        if let Some(flight) = self.flight {
+            flight.end(&match &result {
+                Ok(response) => Outcome::Answered(response.into()),
+                Err(_) => Outcome::Failed,
+            });
+        }
         let mut response = result?;
         let head = ResponseHead::from(&response);
         let tally = self.settlement.and_then(|open| open.at_head(&head));

@@ -29,6 +29,7 @@
 //! - `tonic-tls`: the same behind tonic's TLS.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+mod adaptive;
 mod algorithm;
 mod body;
 mod clock;
@@ -48,6 +49,7 @@ mod rejection;
 mod rules;
 mod table;
 
+pub use adaptive::{Adaptive, Aimd, Gradient2, Outcome, Vegas, Verdict};
 pub use body::ResponseBody;
 pub use concurrency::{
     AtOnce, ConcurrencyHandle, ConcurrencyLimit, ConcurrencyLimitLayer, ConcurrencyLimited,

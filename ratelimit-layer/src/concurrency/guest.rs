@@ -39,8 +39,8 @@ where
             request,
         } = in_hand;
         shared.state.counters.add(ADMITTED, client);
-        let future = service.call(request);
-        Next::Called(future, shared.finish(Some(permit)))
+        let finish = shared.finish(Some(permit));
+        Next::Called(service.call(request), finish)
     }
 
     fn refuse(self) -> Next<S::Future, ResBody> {

@@ -1,6 +1,7 @@
 //! The way to the counts from outside the request path.
 
 use super::permits::{Limits, Permits};
+use crate::adaptive::{Adaptive, Meter};
 use crate::counters::Counters;
 use crate::hash::Seeds;
 use std::sync::Arc;
@@ -9,6 +10,7 @@ use std::sync::Arc;
 #[derive(Debug)]
 pub(super) struct State {
     pub(super) permits: Arc<Permits>,
+    pub(super) meter: Option<Arc<Meter>>,
     pub(super) seeds: Seeds,
     pub(super) counters: Counters<5>,
 }
@@ -20,9 +22,11 @@ pub(super) const UNKEYED: usize = 3;
 pub(super) const TIMED_OUT: usize = 4;
 
 impl State {
-    pub(super) fn new(limits: Limits) -> Arc<Self> {
+    pub(super) fn new(limits: Limits, adaptive: Option<&Adaptive>) -> Arc<Self> {
+        let permits = Permits::new(limits);
         Arc::new(Self {
-            permits: Permits::new(limits),
+            meter: adaptive.map(|adaptive| Meter::new(adaptive, &permits, limits.total)),
+            permits,
             seeds: Seeds::new(),
             counters: Counters::new(),
         })
@@ -51,7 +55,8 @@ impl ConcurrencyHandle {
         self.state.permits.set_per_client(n);
     }
 
-    /// Lets all clients together have `n` requests in flight from now on, 1 and more; likewise.
+    /// Lets all clients together have `n` requests in flight from now on, 1 and more; likewise. An
+    /// [adaptive](crate::ConcurrencyLimitLayer::adaptive) limit moves below it.
     ///
     /// # Panics
     ///
@@ -62,14 +67,20 @@ impl ConcurrencyHandle {
             n > 0,
             "the total concurrency limit is 0, but must be 1 or more"
         );
-        self.state.permits.set_total(n);
+        match &self.state.meter {
+            Some(meter) => meter.set_max_total(n),
+            None => self.state.permits.set_total(n),
+        }
     }
 
     /// What is in flight now, and what has been counted since the layer was built.
     #[must_use]
     pub fn stats(&self) -> ConcurrencyStats {
         let State {
-            permits, counters, ..
+            permits,
+            meter,
+            counters,
+            ..
         } = &*self.state;
         ConcurrencyStats {
             in_flight: permits.in_flight() as u64,
@@ -77,6 +88,7 @@ impl ConcurrencyHandle {
             clients: permits.clients() as u64,
             limit: permits.per_client() as u64,
             max_total: Some(permits.total() as u64).filter(|total| *total < usize::MAX as u64),
+            adaptive_limit: meter.as_ref().map(|meter| meter.limit() as u64),
             admitted: counters.sum(ADMITTED),
             refused: counters.sum(REFUSED),
             timed_out: counters.sum(TIMED_OUT),
@@ -101,6 +113,9 @@ pub struct ConcurrencyStats {
     pub limit: u64,
     /// How many all clients together may have in flight now; `None`: as many as they like.
     pub max_total: Option<u64>,
+    /// The adaptive limit, if there is one. `max_total` is lower while a measurement is made, or where
+    /// a number set for it is.
+    pub adaptive_limit: Option<u64>,
     /// Requests that got a permit.
     pub admitted: u64,
     /// Requests refused, those whose time in line ran out among them.

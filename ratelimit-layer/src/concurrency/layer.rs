@@ -4,6 +4,7 @@ use super::handle::{ConcurrencyHandle, State};
 use super::patience::{AtOnce, InLine};
 use super::permits::Limits;
 use super::service::{ConcurrencyLimit, ConcurrencyLimited, Shared};
+use crate::adaptive::Adaptive;
 use crate::future::Keep;
 use crate::head::Head;
 use crate::key::{ClientIp, ClientKey, KeyFn};
@@ -77,6 +78,7 @@ pub struct ConcurrencyLimitLayer<K = ClientIp, R = Standard, W = AtOnce> {
     rules: Rules<K, R>,
     state: Arc<State>,
     limits: Limits,
+    adaptive: Option<Adaptive>,
     keep: Keep,
     timeout: Duration,
     patience: PhantomData<W>,
@@ -108,8 +110,9 @@ impl ConcurrencyLimitLayer {
         };
         Self {
             rules: Rules::default(),
-            state: State::new(limits),
+            state: State::new(limits, None),
             limits,
+            adaptive: None,
             keep: Keep::default(),
             timeout: Duration::ZERO,
             patience: PhantomData,
@@ -120,7 +123,7 @@ impl ConcurrencyLimitLayer {
 rule_setters!(
     ConcurrencyLimitLayer,
     ConcurrencyLimited,
-    [state, limits, keep, timeout, patience],
+    [state, limits, adaptive, keep, timeout, patience],
     W
 );
 
@@ -154,9 +157,31 @@ impl<K, R, W> ConcurrencyLimitLayer<K, R, W> {
         self.limited()
     }
 
+    /// Lets all clients together have as many requests in flight as the service below can bear, by
+    /// its own measure; what goes beyond is refused with 503, or waits. [`Adaptive`] says how. The
+    /// default is no such limit.
+    ///
+    /// With [`max_total`](Self::max_total) the limit is never above that either. The time is the
+    /// processor's, or tokio's if that is paused when this is called.
+    ///
+    /// Set it before taking a [`handle`](Self::handle), whose
+    /// [`adaptive_limit`](crate::ConcurrencyStats::adaptive_limit) tells where it stands.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use ratelimit_layer::{Adaptive, ConcurrencyLimitLayer};
+    ///
+    /// let layer = ConcurrencyLimitLayer::new(10).adaptive(Adaptive::gradient2().between(5, 500));
+    /// ```
+    pub fn adaptive(mut self, adaptive: Adaptive) -> Self {
+        self.adaptive = Some(adaptive);
+        self.limited()
+    }
+
     /// New counts under the limits as they are now.
     fn limited(mut self) -> Self {
-        self.state = State::new(self.limits);
+        self.state = State::new(self.limits, self.adaptive.as_ref());
         self
     }
 
@@ -205,6 +230,7 @@ impl<K, R, W> ConcurrencyLimitLayer<K, R, W> {
             rules,
             state,
             mut limits,
+            adaptive,
             keep,
             ..
         } = self;
@@ -214,6 +240,7 @@ impl<K, R, W> ConcurrencyLimitLayer<K, R, W> {
             rules,
             state,
             limits,
+            adaptive,
             keep,
             timeout,
             patience: PhantomData,
@@ -262,8 +289,8 @@ impl<K, R, W> ConcurrencyLimitLayer<K, R, W> {
 
     /// A way to the layer's numbers from outside the request path.
     ///
-    /// Take it after the last setter: [`max_total`](Self::max_total) and [`wait`](Self::wait) begin
-    /// new counts, of which an older handle knows nothing.
+    /// Take it after the last setter: [`max_total`](Self::max_total), [`adaptive`](Self::adaptive) and
+    /// [`wait`](Self::wait) begin new counts, of which an older handle knows nothing.
     #[must_use]
     pub fn handle(&self) -> ConcurrencyHandle {
         ConcurrencyHandle {
@@ -294,6 +321,7 @@ impl<K, R, W> Clone for ConcurrencyLimitLayer<K, R, W> {
             rules: self.rules.clone(),
             state: Arc::clone(&self.state),
             limits: self.limits,
+            adaptive: self.adaptive.clone(),
             keep: self.keep,
             timeout: self.timeout,
             patience: PhantomData,
@@ -305,6 +333,7 @@ impl<K: fmt::Debug, R, W> fmt::Debug for ConcurrencyLimitLayer<K, R, W> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ConcurrencyLimitLayer")
             .field("limits", &self.limits)
+            .field("adaptive", &self.adaptive)
             .field("timeout", &self.timeout)
             .field("keep", &self.keep)
             .field("rules", &self.rules)

@@ -13,5 +13,5 @@ pub use handle::{ConcurrencyHandle, ConcurrencyStats};
 pub(crate) use idle::Place;
 pub use layer::{ConcurrencyLimitLayer, Hold};
 pub use patience::{AtOnce, InLine, Patience};
-pub(crate) use permits::Permit;
+pub(crate) use permits::{Permit, Permits};
 pub use service::{ConcurrencyLimit, ConcurrencyLimited, Scope};

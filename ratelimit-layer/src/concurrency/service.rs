@@ -154,6 +154,7 @@ impl<K, R> Shared<K, R> {
             permits,
             seeds,
             counters,
+            ..
         } = &*self.state;
         let client = match self.rules.whom(head, seeds) {
             Whom::Exempt => {
@@ -195,8 +196,14 @@ impl<K, R> Shared<K, R> {
         own
     }
 
+    /// The service is about to be called.
     pub(super) fn finish(&self, permit: Option<Permit>) -> Finish {
+        let flight = match (&self.state.meter, &permit) {
+            (Some(meter), Some(permit)) => Some(meter.start(permit.client())),
+            _ => None,
+        };
         Finish {
+            flight,
             permit: permit.map(|permit| (permit, self.keep)),
             ..Finish::default()
         }
@@ -300,8 +307,8 @@ where
         let shared = &self.shared;
         let (client, full) = match shared.admit(&head) {
             Ok(permit) => {
-                let future = self.inner.call(request);
-                return ResponseFuture::called(future, shared.finish(permit));
+                let finish = shared.finish(permit);
+                return ResponseFuture::called(self.inner.call(request), finish);
             }
             Err(Obstacle::Unkeyed) => {
                 return ResponseFuture::refused(shared.refuse(&head, 0, Scope::Unkeyed));

@@ -144,7 +144,7 @@ impl<K, R> Shared<K, R> {
             } else {
                 Settlement::new(&self.state, rulings)
             },
-            permit: None,
+            ..Finish::default()
         }
     }
 

@@ -1,5 +1,6 @@
 //! The layers as their users meet them: services in, responses out.
 
+mod adaptive;
 mod concurrency;
 mod peers;
 mod rate;

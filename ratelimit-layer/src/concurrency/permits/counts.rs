@@ -147,10 +147,11 @@ impl Permits {
         self.reconsider();
     }
 
-    /// Changes the limit of all clients together, likewise.
+    /// Changes the limit of all clients together, likewise. Whose turn it is does not depend on it.
     pub(crate) fn set_total(&self, total: usize) {
-        self.total.store(total, Release);
-        self.reconsider();
+        if self.total.swap(total, AcqRel) < total {
+            self.let_in(self.queue());
+        }
     }
 
     pub(crate) fn in_flight(&self) -> usize {

@@ -93,7 +93,7 @@ impl Permits {
     }
 
     /// Gives free places to the oldest turns.
-    fn let_in(&self, mut queue: MutexGuard<'_, Queue>) {
+    pub(super) fn let_in(&self, mut queue: MutexGuard<'_, Queue>) {
         let mut woken = Vec::new();
         while let Some((&turn, &client)) = queue.turns.first_key_value() {
             let mut shard = self.shard(client);
@@ -189,7 +189,7 @@ impl Permits {
         self.queue().waiting
     }
 
-    fn queue(&self) -> MutexGuard<'_, Queue> {
+    pub(super) fn queue(&self) -> MutexGuard<'_, Queue> {
         // As with the shards: nothing under the lock panics half done.
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
