@@ -15,6 +15,7 @@ use ratelimit_layer::{
 use std::convert::Infallible;
 use std::future::ready;
 use std::net::SocketAddr;
+use std::sync::LazyLock;
 use tower::{Layer, Service, service_fn};
 
 pub(crate) fn layers(effort: Effort) {
@@ -94,6 +95,11 @@ pub(crate) fn keys(effort: Effort) {
             allowed("none", named, none()),
             by("peer", ClientIp::peer()),
             by("1 hop, X-Forwarded-For", ClientIp::trusted_hops(1)),
+            allowed(
+                "1 hop, X-Forwarded-For of 10,000",
+                besieged,
+                counted_by(ClientIp::trusted_hops(1)).layer(none()),
+            ),
             by("1 hop, Forwarded", forwarded(ClientIp::trusted_hops(1))),
             by(
                 "trusted proxies, Forwarded",
@@ -111,8 +117,11 @@ pub(crate) fn keys(effort: Effort) {
 }
 
 fn by<K: ClientKey + 'static>(name: &str, key: K) -> Case<'_, SocketAddr> {
-    let layer = RateLimitLayer::new(wide()).fields(false).with_key(key);
-    allowed(name, named, layer.layer(none()))
+    allowed(name, named, counted_by(key).layer(none()))
+}
+
+fn counted_by<K: ClientKey>(key: K) -> RateLimitLayer<K> {
+    RateLimitLayer::new(wide()).fields(false).with_key(key)
 }
 
 /// A request with all that a key may look at.
@@ -138,5 +147,18 @@ fn named(peer: SocketAddr) -> Request<()> {
             .headers_mut()
             .insert(name, HeaderValue::from_static(value));
     }
+    request
+}
+
+/// The same with a list that its client made long.
+fn besieged(peer: SocketAddr) -> Request<()> {
+    static LIST: LazyLock<HeaderValue> = LazyLock::new(|| {
+        let list = "198.51.100.1,".repeat(9_999) + "203.0.113.9";
+        HeaderValue::from_str(&list).unwrap()
+    });
+    let mut request = named(peer);
+    request
+        .headers_mut()
+        .insert("x-forwarded-for", LIST.clone());
     request
 }

@@ -43,20 +43,24 @@ async fn a_request_reaches_the_upstream_with_its_host_and_who_it_is_from() {
 
 #[tokio::test]
 async fn a_trusted_proxy_is_continued() {
-    let upstream = Upstream::ok("", "").await;
-    let gateway = gateway(upstream.address, "--trusted-proxy 127.0.0.0/8").await;
-    get(
-        gateway,
-        "/",
-        "x-forwarded-for: 6.6.6.6\r\nx-forwarded-proto: https\r\n",
-    )
-    .await;
-    let request = upstream.request();
-    assert_eq!(
-        field(&request, "x-forwarded-for"),
-        Some("6.6.6.6, 127.0.0.1")
-    );
-    assert_eq!(field(&request, "x-forwarded-proto"), Some("https"));
+    for (flags, forwarded, proto) in [
+        ("--trusted-proxy 127.0.0.0/8", "6.6.6.6, 127.0.0.1", "https"),
+        ("--trusted-hops 2", "6.6.6.6, 127.0.0.1", "https"),
+        (
+            "--trusted-hops 1 --trusted-proxy 10.0.0.0/8",
+            "127.0.0.1",
+            "http",
+        ),
+    ] {
+        let upstream = Upstream::ok("", "").await;
+        let gateway = gateway(upstream.address, flags).await;
+        let claims = "x-forwarded-for: 6.6.6.6\r\nx-forwarded-proto: https\r\n";
+        get(gateway, "/", claims).await;
+        let request = upstream.request();
+        let said = field(&request, "x-forwarded-for");
+        assert_eq!(said, Some(forwarded), "{flags}");
+        assert_eq!(field(&request, "x-forwarded-proto"), Some(proto), "{flags}");
+    }
 }
 
 #[tokio::test]
