@@ -20,6 +20,10 @@ use end_to_end::{
 };
 use http::{Request, StatusCode};
 use memguard_layer::{Level, MemGuardHandle, MemGuardLayer};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+};
 use tower::ServiceBuilder;
 
 const KIB: usize = 1 << 10;
@@ -275,4 +279,37 @@ async fn a_full_cache_gives_all_but_its_floor_before_the_first_refusal() {
         (3..=6).contains(&changes),
         "the level changed {changes} times"
     );
+}
+
+/// What a client reads after it has sent `head`, until the server has nothing more to say for now.
+async fn converse(stream: &mut TcpStream, text: &str, ends_with: &str) -> String {
+    stream.write_all(text.as_bytes()).await.expect("it listens");
+    let mut answer = Vec::new();
+    while !answer.ends_with(ends_with.as_bytes()) {
+        if stream.read_buf(&mut answer).await.expect("readable") == 0 {
+            break;
+        }
+    }
+    String::from_utf8(answer).expect("text")
+}
+
+#[tokio::test]
+async fn a_client_that_expects_100_continue_is_refused_before_it_sends_the_body() {
+    let guarded = guarded().await;
+    let head = "POST /upload HTTP/1.1\r\nhost: a\r\nexpect: 100-continue\r\ncontent-length: 400000\r\n\r\n";
+    let mut stream = TcpStream::connect(guarded.server.addr())
+        .await
+        .expect("it listens");
+    let go_on = converse(&mut stream, head, "\r\n\r\n").await;
+    assert!(go_on.starts_with("HTTP/1.1 100 "), "{go_on}");
+    let taken = converse(&mut stream, &"x".repeat(400_000), "400000").await;
+    assert!(taken.starts_with("HTTP/1.1 200 "), "{taken}");
+
+    guarded.heap.store(512 << 10, Ordering::SeqCst);
+    let refused = converse(&mut stream, head, "no such end").await;
+    let refused = refused.to_ascii_lowercase();
+    assert!(refused.starts_with("http/1.1 503 "), "{refused}");
+    assert!(refused.contains("\r\nconnection: close\r\n"), "{refused}");
+    assert_eq!(guarded.taken.load(Ordering::SeqCst), 1);
+    guarded.all_given_back().await;
 }

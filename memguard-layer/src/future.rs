@@ -13,8 +13,8 @@ use pin_project::pin_project;
 use tower_service::Service;
 
 use crate::{
-    Overloaded, Rejection, RequestBody, ResponseBody, admission::Demand, body::Fate, reclaim::Room,
-    rejection::Asked, service::Settings,
+    Overloaded, Rejection, RequestBody, Reservation, ResponseBody, admission::Demand,
+    body::Account, reclaim::Room, rejection::Asked, service::Settings,
 };
 
 /// The future of a guarded response.
@@ -34,6 +34,8 @@ pub(crate) enum State<S, B, R, F> {
     Called {
         #[pin]
         future: F,
+        /// What the handler was promised for itself; `None` if the request is exempt.
+        promise: Option<Reservation>,
         watch: Option<Watch<R>>,
     },
     /// Reclaimers are at work to make room; taken when they are done.
@@ -44,7 +46,7 @@ pub(crate) enum State<S, B, R, F> {
 
 /// How the future learns that the guard ended the body, and what it then says.
 pub(crate) struct Watch<R> {
-    pub(crate) fate: Arc<Fate>,
+    pub(crate) account: Arc<Account>,
     pub(crate) reply: Reply<R>,
 }
 
@@ -88,32 +90,44 @@ where
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut this = self.project();
         loop {
-            let next = match this.state.as_mut().project() {
-                StateProj::Called { future, watch } => {
-                    let result = ready!(future.poll(cx));
-                    // A handler that swallowed the error of its body did not see the whole request.
-                    if let Some(Watch { fate, reply }) = watch
-                        && let Some(why) = fate.ended.get()
-                    {
-                        return Poll::Ready(Ok(reply.say(why)));
+            let next =
+                match this.state.as_mut().project() {
+                    StateProj::Called {
+                        future,
+                        promise,
+                        watch,
+                    } => {
+                        let result = ready!(future.poll(cx));
+                        // A handler that swallowed the error of its body did not see the whole request.
+                        if let Some(Watch { account, reply }) = watch
+                            && let Some(why) = account.ended()
+                        {
+                            return Poll::Ready(Ok(reply.say(why)));
+                        }
+                        // What it has allocated is in the heap by now.
+                        let mut promise = promise.take();
+                        if let Some(promise) = &mut promise {
+                            promise.hold(0);
+                        }
+                        return Poll::Ready(result.map(|response| {
+                            response.map(|body| ResponseBody::passed(body, promise))
+                        }));
                     }
-                    return Poll::Ready(result.map(|response| response.map(ResponseBody::passed)));
-                }
-                StateProj::Refused { reply, why } => return Poll::Ready(Ok(reply.say(why))),
-                StateProj::Waiting(waiting) => {
-                    let room = &mut waiting.as_mut().expect("replaced when done").room;
-                    let verdict = ready!(room.as_mut().poll(cx));
-                    let waiting = waiting.take().expect("polled just now");
-                    let Waiting {
-                        mut service,
-                        request,
-                        demand,
-                        settings,
-                        ..
-                    } = *waiting;
-                    settings.carry_out(verdict, &mut service, request, &demand)
-                }
-            };
+                    StateProj::Refused { reply, why } => return Poll::Ready(Ok(reply.say(why))),
+                    StateProj::Waiting(waiting) => {
+                        let room = &mut waiting.as_mut().expect("replaced when done").room;
+                        let verdict = ready!(room.as_mut().poll(cx));
+                        let waiting = waiting.take().expect("polled just now");
+                        let Waiting {
+                            mut service,
+                            request,
+                            demand,
+                            settings,
+                            ..
+                        } = *waiting;
+                        settings.carry_out(verdict, &mut service, request, &demand)
+                    }
+                };
             this.state.set(next);
         }
     }

@@ -13,13 +13,16 @@ use tokio::{sync::watch, time::Instant};
 
 use crate::{
     Level, Overloaded, OverloadedKind, Reservation, Source,
-    admission::{Budget, Demand, Need, Priority, Short, is_shed},
+    admission::{Budget, Demand, Priority, Short, is_shed},
     hard::HardJob,
     level::{Gauge, Monitor, Thresholds},
     reclaim::Evictor,
     rejection::jittered,
     source::{Choice, Chosen, Measure},
 };
+
+/// What a request gets: room for what it needs, maybe for nothing.
+pub(crate) type Verdict = Result<Reservation, Overloaded>;
 
 pub(crate) struct Guard {
     budget: Budget,
@@ -210,22 +213,21 @@ impl Guard {
 
     /// Takes `bytes` of a promise back.
     pub(crate) fn release(&self, bytes: u64) {
+        if bytes == 0 {
+            return;
+        }
         // Whoever sees the smaller promise must see the larger measure.
         self.measure().release(bytes);
         self.budget.release(bytes);
     }
 
     /// Admits a request that fits, starts a round of reclaim behind its back if memory is getting short.
-    pub(crate) fn admit(
-        self: &Arc<Self>,
-        demand: &Demand,
-    ) -> Result<Option<Reservation>, Overloaded> {
+    pub(crate) fn admit(self: &Arc<Self>, demand: &Demand) -> Verdict {
         let (heap, level) = self.look();
         if demand.priority == Priority::Low && self.sheds(demand, heap) {
-            let wanted = demand.need.bytes();
-            return Err(self.overloaded(OverloadedKind::Shed, level, wanted));
+            return Err(self.overloaded(OverloadedKind::Shed, level, demand.bytes()));
         }
-        let verdict = self.judge(demand.need, level);
+        let verdict = self.judge(demand, level);
         if verdict.is_ok() {
             self.relieve(heap, level);
         }
@@ -235,7 +237,7 @@ impl Guard {
     /// Whether a request is given up for others that may come. Not while caches have something to give, and not if it can
     /// never fit, which is another answer.
     fn sheds(self: &Arc<Self>, demand: &Demand, heap: u64) -> bool {
-        let used = match demand.need.bytes() {
+        let used = match demand.bytes() {
             // It needs no room; whether it finds any is not the question.
             0 => heap,
             wanted if wanted > self.budget.bytes() => return false,
@@ -254,40 +256,31 @@ impl Guard {
     }
 
     /// As [`admit`](Self::admit), without a round of its own.
-    pub(crate) fn admit_after_reclaim(
-        self: &Arc<Self>,
-        need: Need,
-    ) -> Result<Option<Reservation>, Overloaded> {
-        self.judge(need, self.look().1)
+    pub(crate) fn admit_after_reclaim(self: &Arc<Self>, demand: &Demand) -> Verdict {
+        self.judge(demand, self.look().1)
     }
 
-    fn judge(
-        self: &Arc<Self>,
-        need: Need,
-        level: Level,
-    ) -> Result<Option<Reservation>, Overloaded> {
-        let wanted = need.bytes();
-        if wanted > self.budget.bytes() {
-            return Err(self.overloaded(OverloadedKind::TooLarge, level, wanted));
+    fn judge(self: &Arc<Self>, demand: &Demand, level: Level) -> Verdict {
+        let wanted = demand.bytes();
+        let refused = |kind| Err(self.overloaded(kind, level, wanted));
+        if demand.need.bytes() > self.budget.bytes() {
+            return refused(OverloadedKind::TooLarge);
         }
         if level == Level::Hard {
-            return Err(self.overloaded(OverloadedKind::NoRoom, level, wanted));
+            return refused(OverloadedKind::NoRoom);
         }
-        if need == Need::Nothing {
-            return Ok(None);
+        if wanted > 0 && self.reserve(wanted).is_err() {
+            return refused(OverloadedKind::NoRoom);
         }
-        match self.reserve(wanted) {
-            Ok(()) => Ok(Some(Reservation::of(Arc::clone(self), wanted))),
-            Err(Short(_)) => Err(self.overloaded(OverloadedKind::NoRoom, level, wanted)),
-        }
+        Ok(Reservation::of(Arc::clone(self), wanted))
     }
 
-    /// Starts or joins a round that makes room for `need`; false if none is to be had.
-    pub(crate) fn evict_for(self: &Arc<Self>, need: Need) -> bool {
+    /// Starts or joins a round that makes room for `wanted` bytes; false if none is to be had.
+    pub(crate) fn evict_for(self: &Arc<Self>, wanted: u64) -> bool {
         let heap = self.heap();
         let used = heap
             .saturating_add(self.budget.reserved())
-            .saturating_add(need.bytes());
+            .saturating_add(wanted);
         let ask = used
             .saturating_sub(self.budget.bytes())
             .max(self.gauge.above_target(heap));

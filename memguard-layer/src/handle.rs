@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tokio::sync::watch;
 
-use crate::{Level, Reservation, admission::Need, guard::Guard};
+use crate::{Level, Reservation, guard::Guard};
 
 /// Reads a guard's figures and reserves from its budget; clones are the same guard.
 #[derive(Clone, Debug)]
@@ -131,7 +131,7 @@ impl MemGuardHandle {
         if self.guard.reserve(bytes).is_ok() {
             return Some(Reservation::of(Arc::clone(&self.guard), bytes));
         }
-        self.guard.evict_for(Need::Whole(bytes));
+        self.guard.evict_for(bytes);
         None
     }
 }

@@ -264,6 +264,24 @@ impl<R> MemGuardLayer<R> {
         self
     }
 
+    /// How many bytes a handler allocates by itself: the response it builds, a result set, an image it decodes. Default: 0.
+    ///
+    /// They are promised when the request is admitted, on top of what its body costs, until the head of its response is
+    /// ready; what it made is in the heap by then. Without it nothing is reserved for a request without a body, and a
+    /// thousand of them may wait for a database together before each builds its megabyte.
+    ///
+    /// ```
+    /// # use memguard_layer::MemGuardLayer;
+    /// let guard = MemGuardLayer::new(256 << 20).handler_bytes(|head| match head.uri.path() {
+    ///     "/report" => 8 << 20,
+    ///     _ => 0,
+    /// });
+    /// ```
+    pub fn handler_bytes(mut self, by: impl Fn(&Head<'_>) -> u64 + Send + Sync + 'static) -> Self {
+        self.settings.rules.handler = Some(Arc::new(by));
+        self
+    }
+
     /// Lets requests pass always and unmetered for which `exempt` is true: health checks. Default: none.
     pub fn exempt(mut self, exempt: impl Fn(&Head<'_>) -> bool + Send + Sync + 'static) -> Self {
         self.settings.rules.exempt = Some(Arc::new(exempt));

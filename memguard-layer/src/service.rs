@@ -12,12 +12,12 @@ use http_body::Body;
 use tower_service::Service;
 
 use crate::{
-    BoxError, Head, Overloaded, OverloadedKind, ProblemDetails, Rejection, RequestBody,
-    Reservation, ResponseBody, ResponseFuture,
+    BoxError, Head, OverloadedKind, ProblemDetails, Rejection, RequestBody, ResponseBody,
+    ResponseFuture,
     admission::{Demand, Need, Rules},
-    body::{Fate, Meter},
+    body::{Account, Meter},
     future::{Reply, State, Waiting, Watch},
-    guard::Guard,
+    guard::{Guard, Verdict},
     reclaim::make_room,
     rejection::Asked,
 };
@@ -29,11 +29,9 @@ pub(crate) struct Settings<R> {
     pub(crate) rejection: Arc<R>,
 }
 
-/// Whether a request is admitted, and what for.
-pub(crate) type Verdict = Result<Option<Reservation>, Overloaded>;
-
 impl<R> Settings<R> {
     /// Calls `service` if the verdict is to admit, otherwise turns to the refusal.
+    #[inline]
     pub(crate) fn carry_out<S, B, ResB>(
         &self,
         verdict: Verdict,
@@ -45,28 +43,30 @@ impl<R> Settings<R> {
         S: Service<Request<RequestBody<B>>, Response = Response<ResB>>,
         R: Rejection<ResB>,
     {
+        let unread = demand.need != Need::Nothing;
         let reply = || Reply {
             rejection: Arc::clone(&self.rejection),
-            asked: Asked::by(
-                Head::from(&request),
-                demand.need != Need::Nothing,
-                R::KEEPS_PARTS,
-            ),
+            asked: Asked::by(Head::from(&request), unread, R::KEEPS_PARTS),
         };
         match verdict {
-            Ok(None) => State::Called {
-                future: service.call(request.map(RequestBody::unmetered)),
-                watch: None,
-            },
-            Ok(Some(reservation)) => {
-                let reply = reply();
-                let fate = Arc::new(Fate::default());
-                let meter = Meter::new(reservation, demand, Arc::clone(&fate));
+            Ok(mut promise) if unread => {
+                let account = Account::open(promise.split(demand.need.bytes()));
+                let meter = Meter::new(Arc::clone(&account), demand);
+                let watch = Some(Watch {
+                    reply: reply(),
+                    account,
+                });
                 State::Called {
                     future: service.call(request.map(|body| RequestBody::metered(body, meter))),
-                    watch: Some(Watch { fate, reply }),
+                    promise: Some(promise),
+                    watch,
                 }
             }
+            Ok(promise) => State::Called {
+                future: service.call(request.map(RequestBody::unmetered)),
+                promise: Some(promise),
+                watch: None,
+            },
             Err(why) => {
                 self.guard.count_rejected();
                 State::Refused {
@@ -162,26 +162,17 @@ where
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
         let settings = &self.settings;
-        let demand = settings.rules.demand(&Head::from(&request), request.body());
-        let verdict = match &demand {
-            Some(demand) => settings.guard.admit(demand),
-            None => Ok(None),
+        let rules = &settings.rules;
+        let Some(demand) = rules.demand(&Head::from(&request), request.body()) else {
+            return ResponseFuture::new(State::Called {
+                future: self.inner.call(request.map(RequestBody::unmetered)),
+                promise: None,
+                watch: None,
+            });
         };
-        let (demand, verdict) = match (demand, verdict) {
-            (Some(demand), verdict @ (Ok(Some(_)) | Err(_))) => (demand, verdict),
-            // Most requests end here: a call with nothing to watch.
-            _ => {
-                let future = self.inner.call(request.map(RequestBody::unmetered));
-                return ResponseFuture::new(State::Called {
-                    future,
-                    watch: None,
-                });
-            }
-        };
+        let verdict = settings.guard.admit(&demand);
         let room = match &verdict {
-            Err(why) if why.kind == OverloadedKind::NoRoom => {
-                make_room(&settings.guard, demand.need)
-            }
+            Err(why) if why.kind == OverloadedKind::NoRoom => make_room(&settings.guard, demand),
             _ => None,
         };
         ResponseFuture::new(match room {

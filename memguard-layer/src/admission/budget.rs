@@ -100,11 +100,18 @@ impl Budget {
         }
     }
 
+    /// Promises `bytes` whether they fit or not.
+    pub(crate) fn insist(&self, bytes: u64) {
+        let before = self.word.fetch_add(bytes, AcqRel);
+        debug_assert!(
+            (before & LARGEST) + bytes <= LARGEST,
+            "256 TiB are promised"
+        );
+    }
+
     /// Takes `bytes` of a promise back. What they stood for is in the heap by now, or will never be.
     pub(crate) fn release(&self, bytes: u64) {
-        if bytes > 0 {
-            let before = self.word.fetch_add(RELEASES.wrapping_sub(bytes), Release);
-            debug_assert!(before & LARGEST >= bytes, "released more than was reserved");
-        }
+        let before = self.word.fetch_add(RELEASES.wrapping_sub(bytes), Release);
+        debug_assert!(before & LARGEST >= bytes, "released more than was reserved");
     }
 }

@@ -7,7 +7,7 @@ mod reservation;
 mod rules;
 
 pub(crate) use budget::{Budget, LARGEST, Short};
-pub(crate) use need::Need;
+pub(crate) use need::{Need, READ_AHEAD};
 pub use priority::Priority;
 pub(crate) use priority::is_shed;
 pub use reservation::Reservation;

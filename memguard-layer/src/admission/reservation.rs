@@ -1,6 +1,6 @@
 //! A promise of bytes that keeps itself: what is not released is released by dropping it.
 
-use std::{fmt, sync::Arc};
+use std::{fmt, mem, sync::Arc};
 
 use crate::guard::Guard;
 
@@ -19,10 +19,6 @@ impl Reservation {
     /// Takes over `bytes` that were just reserved from `guard`'s budget.
     pub(crate) fn of(guard: Arc<Guard>, bytes: u64) -> Self {
         Self { guard, bytes }
-    }
-
-    pub(crate) const fn guard(&self) -> &Arc<Guard> {
-        &self.guard
     }
 
     /// The bytes held now.
@@ -47,6 +43,25 @@ impl Reservation {
             self.bytes += bytes;
         }
         fits
+    }
+
+    /// Holds `bytes` from now on, whether they fit or not.
+    pub(crate) fn hold(&mut self, bytes: u64) {
+        match bytes.checked_sub(self.bytes) {
+            None => {
+                self.release(self.bytes - bytes);
+            }
+            Some(0) => {}
+            Some(more) => {
+                self.guard.budget().insist(more);
+                self.bytes = bytes;
+            }
+        }
+    }
+
+    /// Who keeps the promise, and what is promised from now on by others.
+    pub(crate) fn into_parts(mut self) -> (Arc<Guard>, u64) {
+        (Arc::clone(&self.guard), mem::take(&mut self.bytes))
     }
 
     /// Moves up to `bytes` of this reservation into one of their own.

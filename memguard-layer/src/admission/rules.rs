@@ -15,6 +15,7 @@ pub(crate) struct Rules {
     pub(crate) exempt: Option<By<bool>>,
     pub(crate) priority: Option<By<Priority>>,
     pub(crate) factor: Factor,
+    pub(crate) handler: Option<By<u64>>,
 }
 
 /// How many times its length a body costs.
@@ -35,7 +36,16 @@ impl Default for Factor {
 pub(crate) struct Demand {
     pub(crate) need: Need,
     pub(crate) factor: u32,
+    /// Bytes that the handler allocates by itself.
+    pub(crate) handler: u64,
     pub(crate) priority: Priority,
+}
+
+impl Demand {
+    /// All that is to be reserved.
+    pub(crate) const fn bytes(&self) -> u64 {
+        self.need.bytes().saturating_add(self.handler)
+    }
 }
 
 impl Rules {
@@ -61,6 +71,7 @@ impl Rules {
         Some(Demand {
             need,
             factor,
+            handler: self.handler.as_ref().map_or(0, |by| by(head)),
             priority,
         })
     }

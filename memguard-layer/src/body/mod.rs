@@ -1,8 +1,10 @@
 //! The bodies of guarded requests and of their responses.
 
+mod account;
 mod request;
 mod response;
 
+pub(crate) use account::Account;
+pub(crate) use request::Meter;
 pub use request::RequestBody;
-pub(crate) use request::{Fate, Meter};
 pub use response::ResponseBody;

@@ -3,10 +3,7 @@
 use std::{
     fmt,
     pin::Pin,
-    sync::{
-        Arc, OnceLock,
-        atomic::{AtomicU64, Ordering::Relaxed},
-    },
+    sync::Arc,
     task::{Context, Poll, ready},
 };
 
@@ -14,19 +11,11 @@ use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use pin_project::pin_project;
 
+use super::Account;
 use crate::{
-    BoxError, Overloaded, OverloadedKind, Reservation,
+    BoxError, Overloaded,
     admission::{Demand, Need},
 };
-
-/// What a body, its frames and the future of its response know of each other.
-#[derive(Debug, Default)]
-pub(crate) struct Fate {
-    /// Why the guard ended the body.
-    pub(crate) ended: OnceLock<Overloaded>,
-    /// Bytes of frames that carry a promise and are alive.
-    alive: AtomicU64,
-}
 
 /// The request body as the guarded service sees it.
 ///
@@ -130,21 +119,22 @@ impl<B> fmt::Debug for RequestBody<B> {
 /// The promise of one body: what its coming frames will cost.
 #[derive(Debug)]
 pub(crate) struct Meter {
+    account: Arc<Account>,
     /// For all frames to come, or, if their number is unknown, for what the connection may read ahead.
-    ahead: Reservation,
-    /// Whether the reservation is for the body's whole length; otherwise frames add their own.
+    ahead: u64,
+    /// Whether `ahead` is for the body's whole length; otherwise frames add their own.
     whole: bool,
     factor: u64,
-    fate: Arc<Fate>,
 }
 
 impl Meter {
-    pub(crate) fn new(ahead: Reservation, demand: &Demand, fate: Arc<Fate>) -> Self {
+    /// For a body that `demand` was made for, and that is alone in its account.
+    pub(crate) fn new(account: Arc<Account>, demand: &Demand) -> Self {
         Self {
-            ahead,
+            ahead: account.promised(),
+            account,
             whole: matches!(demand.need, Need::Whole(_)),
             factor: demand.factor.into(),
-            fate,
         }
     }
 
@@ -153,76 +143,30 @@ impl Meter {
         let length = data.len() as u64;
         let copies = length.saturating_mul(self.factor.saturating_sub(1));
         let promised = if self.whole {
-            self.ahead.bytes().min(copies)
+            self.ahead.min(copies)
         } else {
             0
         };
-        let missing = copies - promised;
-        let fits = match missing {
-            0 => self.heap_is_within_budget(),
-            missing => self.ahead.grow(missing),
+        let fits = match copies - promised {
+            0 => self.account.heap_is_within_budget(),
+            missing => self.account.grow(missing),
         };
         if !fits {
-            return Err(self.end(length));
+            return Err(self.account.end_for(length, self.factor));
         }
-        let share = self.ahead.split(copies);
+        self.ahead -= promised;
+        let data = self.account.carry(data, copies);
         if self.whole {
-            self.ahead.release(length);
+            let arrived = length.min(self.ahead);
+            self.ahead -= arrived;
+            self.account.release(arrived);
         }
-        if share.bytes() == 0 {
-            return Ok(data);
-        }
-        self.fate.alive.fetch_add(length, Relaxed);
-        Ok(Bytes::from_owner(Carried {
-            data,
-            _share: share,
-            fate: Arc::clone(&self.fate),
-        }))
-    }
-
-    /// A promise covers the body's bytes, not what a handler or the frames' bookkeeping makes of them.
-    fn heap_is_within_budget(&self) -> bool {
-        let guard = self.ahead.guard();
-        guard.heap() <= guard.budget().bytes()
-    }
-
-    #[cold]
-    fn end(&self, length: u64) -> Overloaded {
-        let guard = self.ahead.guard();
-        // A body that is held frame by frame and fills the budget alone will not fit next time either.
-        let alone = self
-            .fate
-            .alive
-            .load(Relaxed)
-            .saturating_add(length)
-            .saturating_mul(self.factor);
-        let kind = if alone > guard.budget().bytes() {
-            OverloadedKind::TooLarge
-        } else {
-            OverloadedKind::NoRoom
-        };
-        let why = guard.overloaded(kind, guard.look().1, length.saturating_mul(self.factor));
-        guard.count_ended();
-        self.fate.ended.get_or_init(|| why).clone()
+        Ok(data)
     }
 }
 
-/// A frame's bytes with the promise for their copies.
-struct Carried {
-    // Dropped first: the heap falls before the promise does.
-    data: Bytes,
-    _share: Reservation,
-    fate: Arc<Fate>,
-}
-
-impl AsRef<[u8]> for Carried {
-    fn as_ref(&self) -> &[u8] {
-        &self.data
-    }
-}
-
-impl Drop for Carried {
+impl Drop for Meter {
     fn drop(&mut self) {
-        self.fate.alive.fetch_sub(self.data.len() as u64, Relaxed);
+        self.account.release(self.ahead);
     }
 }

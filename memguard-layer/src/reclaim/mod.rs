@@ -23,7 +23,11 @@ use self::{
     record::{Outcome, Record},
     slice::Slice,
 };
-use crate::{Overloaded, OverloadedKind, Reservation, admission::Need, guard::Guard};
+use crate::{
+    OverloadedKind,
+    admission::Demand,
+    guard::{Guard, Verdict},
+};
 
 /// The longest a request waits for room, over all rounds.
 pub(crate) const LONGEST_WAIT: Duration = Duration::from_millis(250);
@@ -160,15 +164,14 @@ impl Drop for Round {
 }
 
 /// The verdict on a request that had to wait.
-pub(crate) type Room =
-    Pin<Box<dyn Future<Output = Result<Option<Reservation>, Overloaded>> + Send>>;
+pub(crate) type Room = Pin<Box<dyn Future<Output = Verdict> + Send>>;
 
-/// Waits for rounds of reclaim until `need` fits, a round is in vain, or [`LONGEST_WAIT`] is over; `None` if there is
-/// nothing to wait for. Holds nothing while it waits.
-pub(crate) fn make_room(guard: &Arc<Guard>, need: Need) -> Option<Room> {
+/// Waits for rounds of reclaim until what `demand` wants fits, a round is in vain, or [`LONGEST_WAIT`] is over; `None` if
+/// there is nothing to wait for. Holds nothing while it waits.
+pub(crate) fn make_room(guard: &Arc<Guard>, demand: Demand) -> Option<Room> {
     // Before the round starts, so that its end cannot be missed.
     let mut rounds = guard.evictor().state.subscribe();
-    if !guard.evict_for(need) {
+    if !guard.evict_for(demand.bytes()) {
         return None;
     }
     let guard = Arc::clone(guard);
@@ -176,9 +179,11 @@ pub(crate) fn make_room(guard: &Arc<Guard>, need: Need) -> Option<Room> {
         let deadline = Instant::now() + LONGEST_WAIT;
         loop {
             let in_time = timeout_at(deadline, rounds.changed()).await.is_ok();
-            match guard.admit_after_reclaim(need) {
+            match guard.admit_after_reclaim(&demand) {
                 Err(why)
-                    if in_time && why.kind == OverloadedKind::NoRoom && guard.evict_for(need) => {}
+                    if in_time
+                        && why.kind == OverloadedKind::NoRoom
+                        && guard.evict_for(demand.bytes()) => {}
                 verdict => return verdict,
             }
         }

@@ -81,7 +81,8 @@ impl<B, F: Fn(&Head<'_>, &Overloaded) -> Response<B>> private::Respond<B> for F 
             .parts
             .as_deref()
             .expect("kept, since this answer needs it");
-        let mut response = self(&parts.into(), why).map(ResponseBody::passed);
+        let response = self(&parts.into(), why);
+        let mut response = response.map(|body| ResponseBody::passed(body, None));
         response.extensions_mut().insert(why.clone());
         response
     }
