@@ -168,7 +168,9 @@
 //! bodies, fields, keys and bookkeeping.
 //!
 //! Who leaves is whoever has expired, then whom the [`Eviction`] policy values least. By default that is
-//! TinyLFU behind a small window: a flood of answers that nobody asks for twice replaces nothing.
+//! TinyLFU behind a small window: a flood of answers that nobody asks for twice replaces nothing. Large
+//! answers have to be asked for more often than small ones, and how soon the past is forgotten is learnt
+//! from the traffic, so that news and shifting favourites are kept as well as LRU keeps them.
 //! [`CacheHandle::reclaim`] gives memory back in the same order. What is of no use to anybody is swept
 //! out once a minute, off the async workers, and so is what nobody has asked for, by
 //! [`time_to_idle`](CacheLayer::time_to_idle).

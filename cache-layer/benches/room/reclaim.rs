@@ -35,7 +35,7 @@ fn case(runtime: &Runtime, eviction: Eviction, rounds: usize) {
     for _ in 0..rounds {
         let (cache, handle, uris) = full(runtime, eviction);
         let hot: Vec<_> = uris.iter().step_by(3).cloned().collect();
-        // By more than a sketch or a round of the clock forgets.
+        // By more than what is forgotten meanwhile.
         (0..4).for_each(|_| runtime.block_on(fill(&cache, &hot)));
         let (half, before) = (handle.stats().bytes / 2, heap::live());
         let (freed, took, own) = waits.time(|| handle.reclaim(half));

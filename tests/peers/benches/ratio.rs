@@ -57,17 +57,24 @@ fn main() {
     ];
     println!("| trace | room | {} |", columns.join(" | "));
     println!("| --- | ---: |{}", " ---: |".repeat(columns.len()));
-    for skew in [0.7, 0.9, 1.1] {
-        for part in [1, 5, 20] {
+    for skew in [0.7, 0.8, 0.9, 1.0, 1.1, 1.2] {
+        for part in [1, 5, 10] {
             bench.row(&Trace::zipf(requests, keys, skew, 0.3), part);
+        }
+    }
+    for skew in [0.7, 0.9, 1.1] {
+        for part in [1, 5, 10] {
+            let trace = Trace::zipf(requests, keys, skew, 0.3);
+            bench.row(&trace.of_many_sizes(), part);
         }
     }
     for trace in [
         Trace::zipf(requests, keys, 0.9, 0.0),
-        Trace::zipf(requests, keys / 10, 0.9, 0.3).of_many_sizes(),
         Trace::shifting(requests, keys),
+        Trace::shifting(requests, keys).of_many_sizes(),
         Trace::scans_and_loops(requests, keys),
         Trace::news(requests, keys),
+        Trace::news(requests, keys).of_many_sizes(),
     ] {
         for part in [5, 20] {
             bench.row(&trace, part);

@@ -4,9 +4,11 @@
 //! ([`Uses`]) and touch no book; the books take note of it when they next come upon the entry, which
 //! is before they part with it.
 
+mod duels;
 mod ends;
+mod fading;
+mod ghosts;
 mod queue;
-mod sketch;
 mod tiny_lfu;
 mod uses;
 
@@ -23,9 +25,10 @@ use tiny_lfu::TinyLfu;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum Eviction {
-    /// Whom it asks for least often (TinyLFU, Einziger, Friedman and Manes 2017): a newcomer stays
-    /// only if it has been asked for more often than those it would replace. A flood of answers that
-    /// nobody asks for twice replaces nothing.
+    /// Whom it is asked for least often, of late and for the root of its bytes (TinyLFU, Einziger,
+    /// Friedman and Manes 2017): a newcomer stays only if it has been asked for more often than those it
+    /// would replace. A flood of answers that nobody asks for twice replaces nothing. How fast the past
+    /// is forgotten is learnt from the traffic: soon where the new is what is asked for, else late.
     #[default]
     TinyLfu,
     /// Whom it has not been asked for longest.

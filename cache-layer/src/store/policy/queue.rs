@@ -47,6 +47,15 @@ impl<E: Entry> Queue<E> {
         Some((rank, entry))
     }
 
+    /// One whose rank is so far on the way from the lowest to the highest, or next to that.
+    pub(super) fn between(&self, way: f64) -> Option<&Arc<E>> {
+        let (&(low, _), _) = self.by_rank.first_key_value()?;
+        let (&(high, _), _) = self.by_rank.last_key_value()?;
+        let rank = low + (way * (high - low) as f64) as u64;
+        let next = self.by_rank.range((rank.min(high), 0)..).next();
+        next.map(|(_, entry)| entry)
+    }
+
     pub(super) fn pop(&mut self) -> Option<Arc<E>> {
         let (_, entry) = self.by_rank.pop_first()?;
         self.bytes -= entry.weight();

@@ -83,7 +83,12 @@ pub(crate) struct Place {
     end: AtomicU64,
     segment: AtomicU8,
     expired: AtomicBool,
+    watched: AtomicBool,
     noted: AtomicU32,
+    /// Up to which use they are counted.
+    since: AtomicU64,
+    /// The bits of a number.
+    worth: AtomicU64,
 }
 
 impl Place {
@@ -95,11 +100,14 @@ impl Place {
             end: AtomicU64::new(0),
             segment: AtomicU8::new(0),
             expired: AtomicBool::new(false),
+            watched: AtomicBool::new(false),
             noted: AtomicU32::new(0),
+            since: AtomicU64::new(uses.last()),
+            worth: AtomicU64::new(0),
         }
     }
 
-    /// By which use it stands in its order.
+    /// What it stands by in its order.
     pub(super) fn rank(&self) -> u64 {
         self.rank.load(Relaxed)
     }
@@ -133,6 +141,15 @@ impl Place {
         self.expired.store(expired, Relaxed);
     }
 
+    /// Whether somebody waits to see when it is asked for.
+    pub(super) fn is_watched(&self) -> bool {
+        self.watched.load(Relaxed)
+    }
+
+    pub(super) fn set_watched(&self) {
+        self.watched.store(true, Relaxed);
+    }
+
     /// How many of its hits the books have counted.
     pub(super) fn noted(&self) -> u32 {
         self.noted.load(Relaxed)
@@ -140,5 +157,23 @@ impl Place {
 
     pub(super) fn set_noted(&self, hits: u32) {
         self.noted.store(hits, Relaxed);
+    }
+
+    /// The use that the last of them was.
+    pub(super) fn since(&self) -> u64 {
+        self.since.load(Relaxed)
+    }
+
+    pub(super) fn set_since(&self, last: u64) {
+        self.since.store(last, Relaxed);
+    }
+
+    /// What its uses as far as they are counted make it worth.
+    pub(super) fn worth(&self) -> f64 {
+        f64::from_bits(self.worth.load(Relaxed))
+    }
+
+    pub(super) fn set_worth(&self, worth: f64) {
+        self.worth.store(worth.to_bits(), Relaxed);
     }
 }

@@ -60,6 +60,7 @@ proptest! {
                 Event::Remove(key) => {
                     if let Some(one) = cache.there.remove(&key) {
                         assert!(cache.policy.remove(&one) && !cache.policy.remove(&one));
+                        assert_eq!(Arc::strong_count(&one), 1, "nobody holds on to it");
                     }
                 }
                 Event::Later(time) => cache.now += time,
