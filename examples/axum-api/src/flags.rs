@@ -2,11 +2,12 @@
 
 use std::net::SocketAddr;
 use std::num::{NonZeroU32, NonZeroUsize};
+use std::path::PathBuf;
 
 use bytesize::ByteSize;
 use cache_layer::CacheLayer;
 use clap::{CommandFactory, Parser, error::ErrorKind};
-use memguard_layer::MemGuardLayer;
+use memguard_layer::{HeapBudget, MemGuardLayer};
 use ratelimit_layer::Quota;
 
 use crate::client::ClientFlags;
@@ -51,9 +52,16 @@ pub(crate) struct Flags {
     /// flight; 0s refuses it at once.
     #[arg(long, value_name = "DURATION", default_value = "0s", value_parser = within_a_day)]
     pub(crate) concurrency_wait: humantime::Duration,
-    /// Heap bytes at which the cache gives back and requests are refused.
+    /// Heap bytes at which the cache gives back and requests are refused: 256MiB, or 60% of the
+    /// cgroup's limit.
     #[arg(long, value_name = "SIZE", default_value = "256MiB", value_parser = heap_budget)]
     pub(crate) heap_budget: ByteSize,
+    /// Answers /debug/pprof/heap, to whoever asks; needs the feature `pprof`.
+    #[arg(long)]
+    pub(crate) pprof: bool,
+    /// Directory for a heap profile when the heap is nearly full; needs the feature `pprof`.
+    #[arg(long, value_name = "DIR", value_parser = profile_directory)]
+    pub(crate) profile_directory: Option<PathBuf>,
     /// Whom a request counts for.
     #[command(flatten)]
     pub(crate) client: ClientFlags,
@@ -78,9 +86,16 @@ fn within_a_day(text: &str) -> Result<humantime::Duration, String> {
 }
 
 fn heap_budget(text: &str) -> Result<ByteSize, String> {
-    let size: ByteSize = text.parse()?;
-    MemGuardLayer::try_new(size.as_u64())
-        .map(|_| size)
+    text.parse()
+        .and_then(HeapBudget::resolve)
+        .and_then(|bytes| MemGuardLayer::try_new(bytes).map(|_| ByteSize(bytes)))
+        .map_err(|why| why.to_string())
+}
+
+fn profile_directory(text: &str) -> Result<PathBuf, String> {
+    MemGuardLayer::new(1)
+        .profile_at_hard(text)
+        .map(|_| PathBuf::from(text))
         .map_err(|why| why.to_string())
 }
 

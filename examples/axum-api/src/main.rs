@@ -1,5 +1,6 @@
 //! A small JSON API behind all three layers, their handles in axum's state.
 
+mod allocator;
 mod client;
 mod flags;
 mod listen;
@@ -13,7 +14,7 @@ use std::time::Duration;
 
 use axum::body::Bytes;
 use axum::extract::{DefaultBodyLimit, Path, Query, State};
-use axum::http::header::{AUTHORIZATION, CACHE_CONTROL, WWW_AUTHENTICATE};
+use axum::http::header::{AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, WWW_AUTHENTICATE};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
@@ -21,17 +22,13 @@ use axum::serve::ListenerExt;
 use axum::{Extension, Json, Router};
 use cache_layer::{CacheHandle, CacheLayer, CachePolicy};
 use flags::Flags;
-use memguard_layer::{Heap, MemGuardHandle, MemGuardLayer};
+use memguard_layer::{MemGuardHandle, MemGuardLayer};
 use ratelimit_layer::{ConcurrencyHandle, ConcurrencyLimitLayer, RateLimitHandle};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
-
-/// Counts every byte on the heap: what the memory guard reads.
-#[global_allocator]
-static HEAP: Heap = Heap::new();
 
 /// What the handlers share: the items, and the layers' handles.
 #[derive(Clone, Debug)]
@@ -69,7 +66,12 @@ fn app(flags: &Flags) -> Router {
     let concurrency = ConcurrencyLimitLayer::new(flags.concurrency.get())
         .with_key(flags.client.key())
         .wait(flags.concurrency.get(), *flags.concurrency_wait);
-    let mut guard = MemGuardLayer::new(flags.heap_budget.as_u64());
+    let mut guard = MemGuardLayer::new(flags.heap_budget.as_u64()).purge_with(allocator::give_back);
+    if let Some(directory) = &flags.profile_directory {
+        guard = guard
+            .profile_at_hard(directory)
+            .expect("the flag was checked");
+    }
     if let Some(cache) = cache.as_ref().map(CacheLayer::handle) {
         guard = guard.reclaim_with(move |bytes| cache.reclaim(bytes));
     }
@@ -98,11 +100,12 @@ fn app(flags: &Flags) -> Router {
     if let Some(cache) = cache {
         app = app.layer(cache);
     }
-    app.layer(concurrency)
-        .layer(rate)
-        .layer(guard)
-        // Routes added after the layers are outside all of them.
-        .route("/stats", get(stats))
+    // Routes added after the layers are outside all of them.
+    let mut app = app.layer(concurrency).layer(rate).layer(guard);
+    if flags.pprof {
+        app = app.route("/debug/pprof/heap", get(heap_profile));
+    }
+    app.route("/stats", get(stats))
         .route("/healthz", get(|| async { "ok\n" }))
         .with_state(api)
 }
@@ -225,6 +228,21 @@ async fn stats(State(api): State<Api>) -> Json<Value> {
             "rejected": guard.rejected,
         },
     }))
+}
+
+/// Where the memory went, for `go tool pprof`.
+async fn heap_profile() -> Response {
+    match memguard_layer::heap_profile().await {
+        Ok(profile) => (
+            [
+                (CONTENT_TYPE, "application/octet-stream"),
+                (CACHE_CONTROL, "no-store"),
+            ],
+            profile,
+        )
+            .into_response(),
+        Err(why) => (StatusCode::NOT_IMPLEMENTED, format!("{why}\n")).into_response(),
+    }
 }
 
 #[tokio::main]

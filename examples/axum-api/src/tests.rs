@@ -240,3 +240,14 @@ fn flags_that_cannot_be_used_are_refused() {
         assert_eq!(refusal.exit_code(), 2, "{refusal}");
     }
 }
+
+#[tokio::test]
+async fn profiles_are_for_those_who_ask_for_them() {
+    const PATH: &str = "/debug/pprof/heap";
+    assert_eq!(get(&start(&[]), PATH).await.status, StatusCode::NOT_FOUND);
+    // The tests run without profiling, whatever they are built with.
+    let answer = get(&start(&["--pprof"]), PATH).await;
+    assert_eq!(answer.status, StatusCode::NOT_IMPLEMENTED);
+    let why = String::from_utf8(answer.body).unwrap();
+    assert!(why.contains("_RJEM_MALLOC_CONF=prof:true"), "{why}");
+}

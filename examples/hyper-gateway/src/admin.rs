@@ -11,7 +11,7 @@ use crate::answer::problem;
 use crate::stack::Handles;
 
 /// Answers one request.
-pub(crate) fn answer<B>(handles: &Handles, request: &Request<B>) -> Response<Full<Bytes>> {
+pub(crate) async fn answer<B>(handles: &Handles, request: &Request<B>) -> Response<Full<Bytes>> {
     if !matches!(*request.method(), Method::GET | Method::HEAD) {
         let mut refusal = problem(StatusCode::METHOD_NOT_ALLOWED, "GET and HEAD only.");
         refusal
@@ -25,23 +25,33 @@ pub(crate) fn answer<B>(handles: &Handles, request: &Request<B>) -> Response<Ful
             _ => text(StatusCode::OK, "ok\n"),
         },
         "/stats" => {
-            let mut answer = text(StatusCode::OK, &format!("{:#}\n", stats(handles)));
-            let json = HeaderValue::from_static("application/json");
-            answer.headers_mut().insert(CONTENT_TYPE, json);
-            answer
+            let stats = format!("{:#}\n", stats(handles));
+            answered(StatusCode::OK, "application/json", stats)
         }
-        _ => problem(StatusCode::NOT_FOUND, "There are /healthz and /stats."),
+        "/debug/pprof/heap" => match memguard_layer::heap_profile().await {
+            Ok(profile) => answered(StatusCode::OK, "application/octet-stream", profile),
+            Err(why) => problem(StatusCode::NOT_IMPLEMENTED, &why.to_string()),
+        },
+        _ => problem(
+            StatusCode::NOT_FOUND,
+            "There are /healthz, /stats and /debug/pprof/heap.",
+        ),
     }
 }
 
-fn text(status: StatusCode, body: &str) -> Response<Full<Bytes>> {
-    let mut answer = Response::new(Full::from(body.to_owned()));
+fn text(status: StatusCode, body: &'static str) -> Response<Full<Bytes>> {
+    answered(status, "text/plain; charset=utf-8", body)
+}
+
+fn answered(
+    status: StatusCode,
+    media_type: &'static str,
+    body: impl Into<Bytes>,
+) -> Response<Full<Bytes>> {
+    let mut answer = Response::new(Full::new(body.into()));
     *answer.status_mut() = status;
     let headers = answer.headers_mut();
-    headers.insert(
-        CONTENT_TYPE,
-        HeaderValue::from_static("text/plain; charset=utf-8"),
-    );
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(media_type));
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     answer
 }
@@ -109,6 +119,7 @@ fn stats(handles: &Handles) -> Value {
             json!({
                 "level": format!("{:?}", stats.level).to_lowercase(),
                 "budget": stats.budget,
+                "source": stats.source,
                 "heap": stats.heap,
                 "reserved": stats.reserved,
                 "rejected": stats.rejected,
@@ -116,6 +127,9 @@ fn stats(handles: &Handles) -> Value {
                 "reclaim_rounds": stats.reclaim_rounds,
                 "reclaim_in_vain": stats.reclaim_in_vain,
                 "reclaimed": stats.reclaimed,
+                "purges": stats.purges,
+                "over_ceiling": stats.over_ceiling,
+                "pressed": stats.pressed,
             })
         }),
     })

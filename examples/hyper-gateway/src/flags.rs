@@ -10,6 +10,7 @@ mod values;
 use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::num::{NonZeroU32, NonZeroUsize};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::error::ErrorKind;
@@ -23,7 +24,7 @@ use crate::rate;
 pub use cache::CacheFlags;
 pub use client::ClientFlags;
 pub use keys::KeyFlags;
-use values::{address, count, duration, some_size, upstream, within_a_day};
+use values::{address, count, duration, heap_budget, upstream, within_a_day};
 
 /// A caching, limiting, guarding reverse proxy.
 #[derive(Clone, Debug, Parser)]
@@ -77,15 +78,21 @@ pub struct Flags {
     #[arg(long, value_name = "DURATION", value_parser = within_a_day)]
     pub concurrency_idle: Option<Duration>,
 
-    /// Heap bytes at which the cache gives back and requests are refused; off unless given.
-    #[arg(long, value_name = "SIZE", value_parser = some_size)]
+    /// Heap bytes at which the cache gives back and requests are refused, such as 256MiB, or 60% of
+    /// the cgroup's limit; off unless given.
+    #[arg(long, value_name = "SIZE", value_parser = heap_budget)]
     pub heap_budget: Option<u64>,
+
+    /// Directory for a heap profile when the heap is nearly full; needs --heap-budget, and the
+    /// feature `pprof`.
+    #[arg(long, value_name = "DIR")]
+    pub profile_directory: Option<PathBuf>,
 
     /// Whom a request counts for.
     #[command(flatten)]
     pub client: ClientFlags,
 
-    /// Address of a second listener with /healthz and /stats; off unless given.
+    /// Address of a second listener with /healthz, /stats and /debug/pprof/heap; off unless given.
     #[arg(long, value_name = "ADDR", value_parser = address)]
     pub admin: Option<SocketAddr>,
 }
@@ -139,9 +146,13 @@ impl Flags {
         }
         self.cache.apply_and_check()?;
         self.keys.check()?;
-        if let Some(budget) = self.heap_budget {
-            let _ =
-                MemGuardLayer::try_new(budget).map_err(|why| format!("--heap-budget: {why}"))?;
+        let guard = self.heap_budget.map(MemGuardLayer::try_new).transpose();
+        let guard = guard.map_err(|why| format!("--heap-budget: {why}"))?;
+        if let Some(directory) = &self.profile_directory {
+            let guard = guard.ok_or("--profile-directory needs --heap-budget")?;
+            let _ = guard
+                .profile_at_hard(directory)
+                .map_err(|why| format!("--profile-directory: {why}"))?;
         }
         Ok(())
     }

@@ -21,6 +21,7 @@ mod upstream;
 use std::future::ready;
 use std::io;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::HeaderValue;
@@ -114,8 +115,10 @@ impl Gateway {
         let admin = async {
             match self.admin {
                 Some(listeners) => {
+                    let handles = Arc::new(handles);
                     server::serve(listeners, &graceful, move |request, _| {
-                        ready(Ok(admin::answer(&handles, &request)))
+                        let handles = Arc::clone(&handles);
+                        async move { Ok(admin::answer(&handles, &request).await) }
                     })
                     .await
                 }

@@ -7,8 +7,13 @@ use std::process::ExitCode;
 use hyper_gateway::{Flags, Gateway, Refusal};
 use memguard_layer::Heap;
 
+#[cfg(not(feature = "pprof"))]
 #[global_allocator]
 static HEAP: Heap = Heap::new();
+
+#[cfg(feature = "pprof")]
+#[global_allocator]
+static HEAP: Heap<tikv_jemallocator::Jemalloc> = Heap::with(tikv_jemallocator::Jemalloc);
 
 fn main() -> ExitCode {
     let flags = match Flags::read(std::env::args_os()) {

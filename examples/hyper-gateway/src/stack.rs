@@ -56,7 +56,14 @@ pub(crate) fn stack(
     });
     let guard = flags.heap_budget.map(|budget| {
         // Bodies stream through: no handler holds one whole and joined.
-        let layer = MemGuardLayer::new(budget).body_factor(1);
+        let mut layer = MemGuardLayer::new(budget)
+            .body_factor(1)
+            .purge_with(give_back);
+        if let Some(directory) = &flags.profile_directory {
+            layer = layer
+                .profile_at_hard(directory)
+                .expect("the flag was checked");
+        }
         match cache.as_ref().map(CacheLayer::handle) {
             Some(cache) => layer.reclaim_with(move |bytes| cache.reclaim(bytes)),
             None => layer,
@@ -74,4 +81,12 @@ pub(crate) fn stack(
     let cached = optional(cache, upstream);
     let limited = optional(rate, optional(concurrency, cached));
     (optional(guard, limited), handles)
+}
+
+/// Makes the allocator of `main.rs` give back to the system what it keeps for later.
+fn give_back() {
+    #[cfg(feature = "pprof")]
+    memguard_layer::purge::jemalloc();
+    #[cfg(all(not(feature = "pprof"), target_os = "linux", target_env = "gnu"))]
+    memguard_layer::purge::glibc();
 }

@@ -5,7 +5,7 @@ use std::num::{NonZeroU32, NonZeroUsize};
 
 use bytesize::ByteSize;
 use clap::{CommandFactory, Parser, error::ErrorKind};
-use memguard_layer::MemGuardLayer;
+use memguard_layer::{HeapBudget, MemGuardLayer};
 use ratelimit_layer::Quota;
 
 use crate::client::ClientFlags;
@@ -40,9 +40,9 @@ pub struct Flags {
 }
 
 fn heap_budget(text: &str) -> Result<ByteSize, String> {
-    let size: ByteSize = text.parse()?;
-    MemGuardLayer::try_new(size.as_u64())
-        .map(|_| size)
+    text.parse()
+        .and_then(HeapBudget::resolve)
+        .and_then(|bytes| MemGuardLayer::try_new(bytes).map(|_| ByteSize(bytes)))
         .map_err(|why| why.to_string())
 }
 

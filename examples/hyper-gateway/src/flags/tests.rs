@@ -54,7 +54,7 @@ fn defaults_are_those_of_the_help() {
 fn sizes_durations_and_networks_are_read() {
     let flags = read(
         "--upstream http://[::1] --cache-bytes 0 --max-entry-bytes 64KiB --default-ttl 2m \
-         --upstream-timeout 500ms --heap-budget 1048576 --trusted-proxy 10.0.0.0/8 \
+         --upstream-timeout 500ms --heap-budget 1.5MiB --trusted-proxy 10.0.0.0/8 \
          --trusted-proxy ::1 --client-header CF-Connecting-IP --rate 100/s --burst 7",
     )
     .unwrap();
@@ -63,7 +63,7 @@ fn sizes_durations_and_networks_are_read() {
     assert_eq!(flags.cache.max_entry_bytes, 65536);
     assert_eq!(flags.cache.default_ttl.unwrap().as_secs(), 120);
     assert_eq!(flags.upstream_timeout.as_millis(), 500);
-    assert_eq!(flags.heap_budget, Some(1 << 20));
+    assert_eq!(flags.heap_budget, Some(3 << 19));
     assert_eq!(flags.client.trusted_proxy.len(), 2);
     assert_eq!(flags.burst.unwrap().get(), 7);
 }
@@ -338,6 +338,15 @@ fn every_refusal_is_one_line_that_names_the_flag() {
             "--burst",
         ),
         ("--upstream http://h --heap-budget 0", "--heap-budget"),
+        ("--upstream http://h --heap-budget 101%", "--heap-budget"),
+        (
+            "--upstream http://h --profile-directory .",
+            "--profile-directory needs --heap-budget",
+        ),
+        (
+            "--upstream http://h --heap-budget 1MiB --profile-directory nowhere",
+            "--profile-directory",
+        ),
         (
             "--upstream http://h --trusted-proxy 10.0.0.0/33",
             "--trusted-proxy",

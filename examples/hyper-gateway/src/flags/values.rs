@@ -8,6 +8,7 @@ use bytesize::ByteSize;
 use http::uri::{Authority, Scheme};
 use http::{HeaderName, Uri};
 use ipnet::IpNet;
+use memguard_layer::HeapBudget;
 use ratelimit_layer::ProxyHeader;
 
 pub(super) fn address(text: &str) -> Result<SocketAddr, String> {
@@ -76,6 +77,12 @@ pub(super) fn some_size(text: &str) -> Result<u64, String> {
         0 => Err("must be above 0 bytes".to_owned()),
         size => Ok(size),
     }
+}
+
+pub(super) fn heap_budget(text: &str) -> Result<u64, String> {
+    text.parse()
+        .and_then(HeapBudget::resolve)
+        .map_err(|why| why.to_string())
 }
 
 pub(super) fn count<N: FromStr>(text: &str) -> Result<N, String> {
