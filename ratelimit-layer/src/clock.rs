@@ -1,4 +1,4 @@
-//! The one clock of a limiter: nanoseconds since it was built, never 0.
+//! The one clock of a limiter, in nanoseconds.
 
 use tokio::time::Instant;
 
@@ -7,8 +7,15 @@ use tokio::time::Instant;
 /// limiter that is built while that clock stands still follows it instead.
 #[derive(Debug)]
 pub(crate) enum Clock {
-    Counter { clock: quanta::Clock, origin: u64 },
-    Tokio { origin: Instant },
+    Counter {
+        clock: quanta::Clock,
+        origin: u64,
+        /// Nanoseconds in 2³² ticks.
+        scale: u64,
+    },
+    Tokio {
+        origin: Instant,
+    },
 }
 
 impl Clock {
@@ -19,25 +26,40 @@ impl Clock {
             };
         }
         let clock = quanta::Clock::new();
-        let origin = clock.raw();
-        Self::Counter { clock, origin }
+        let scale = clock.delta_as_nanos(0, 1 << 32);
+        // A second ago: who reads the counter of another processor, a little behind, is not before it.
+        let second = (1_000_000_000_u128 << 32) / u128::from(scale);
+        let origin = clock.raw().wrapping_sub(second as u64);
+        Self::Counter {
+            clock,
+            origin,
+            scale,
+        }
     }
 
-    /// Nanoseconds since the limiter was built, from 1: 0 is kept for "never".
+    /// Nanoseconds since shortly before the limiter was built, never 0: that is kept for "never".
     #[inline]
     pub(crate) fn now(&self) -> u64 {
-        let elapsed = match self {
-            Self::Counter { clock, origin } => clock.delta_as_nanos(*origin, clock.raw()),
+        match self {
+            Self::Counter {
+                clock,
+                origin,
+                scale,
+            } => {
+                let ticks = clock.raw().wrapping_sub(*origin);
+                ((u128::from(ticks) * u128::from(*scale)) >> 32) as u64
+            }
             Self::Tokio { origin } => since(*origin),
-        };
-        elapsed.saturating_add(1)
+        }
     }
 }
 
 #[cold]
 fn since(origin: Instant) -> u64 {
     let elapsed = Instant::now().duration_since(origin);
-    u64::try_from(elapsed.as_nanos()).unwrap_or(u64::MAX)
+    u64::try_from(elapsed.as_nanos())
+        .unwrap_or(u64::MAX)
+        .saturating_add(1)
 }
 
 /// tokio has no question for this. A running clock shows another time after ten microseconds on

@@ -85,10 +85,16 @@ impl Bans {
         }
     }
 
+    /// Whether there is no ban at all.
+    #[inline]
+    pub(crate) fn nobody(&self, now: u64) -> bool {
+        self.last.load(Relaxed) <= now
+    }
+
     /// How long the client is still banned; 0: it is not.
     #[inline]
     pub(crate) fn left(&self, client: u64, now: u64) -> u64 {
-        if self.last.load(Relaxed) <= now {
+        if self.nobody(now) {
             return 0;
         }
         self.ends.ask(client, EndsIn { now }).answer

@@ -7,7 +7,7 @@ use crate::counters::Counters;
 use crate::error::ConfigError;
 use crate::policy::{Algorithm, Policy};
 use crate::quota::Quota;
-use crate::table::{Asked, Table};
+use crate::table::{Asked, Place, Table};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Mutex, PoisonError};
 
@@ -137,6 +137,33 @@ impl Meter {
             verdict: asked.answer,
             unit,
         }
+    }
+
+    /// Where the client's bucket is, if this policy counts in buckets.
+    #[inline]
+    pub(crate) fn bucket(&self, client: u64) -> Option<Place<'_>> {
+        match &self.store {
+            Store::Buckets(table) => Some(table.place(client)),
+            _ => None,
+        }
+    }
+
+    /// [`ask`](Self::ask) for so many units of a bucket.
+    #[inline]
+    pub(crate) fn take_once(&self, bucket: Place<'_>, now: u64, cost: u32) -> Option<Ruling> {
+        let (interval, depth) = self.terms.get();
+        let algorithm = Gcra::of_terms(interval, depth);
+        let act = Act::Take(cost);
+        let question = Question {
+            algorithm,
+            now,
+            act,
+        };
+        let verdict = bucket.ask_once(question)?;
+        Some(Ruling {
+            verdict,
+            unit: interval,
+        })
     }
 
     /// Whether a tier may have this quota.

@@ -185,18 +185,23 @@ impl RateLimiter {
     /// Takes `cost` units, if there are as many. None are always there; more than a burst never are.
     #[inline]
     pub fn check_n<K: Hash + ?Sized>(&self, key: &K, cost: u32) -> Decision {
-        let (client, now) = (self.seeds.client(key), self.now());
-        if self.bans.left(client, now) == 0
-            && let [meter] = &*self.meters
+        let client = self.seeds.client(key);
+        // What most limiters are: a bucket alone. It is looked for first, see `place`.
+        if let [meter] = &*self.meters
+            && let Some(bucket) = meter.bucket(client)
         {
-            let act = Act::Take(cost);
-            let ruling = meter.ask(client, now, act, None, self.signal.share(now));
-            if ruling.verdict.allowed {
-                return Decision::of(client, 0, ruling, false);
+            let now = self.now();
+            if self.bans.nobody(now)
+                && self.signal.is_off()
+                && let Some(ruling) = meter.take_once(bucket, now, cost)
+            {
+                if ruling.verdict.allowed {
+                    return Decision::of(client, 0, ruling, false);
+                }
+                return self.refused(meter, client, now, ruling);
             }
-            return self.refused(meter, client, now, ruling);
         }
-        self.check_all(client, now, cost)
+        self.check_all(client, cost)
     }
 
     #[cold]
@@ -212,7 +217,8 @@ impl RateLimiter {
     }
 
     #[inline(never)]
-    fn check_all(&self, client: u64, now: u64, cost: u32) -> Decision {
+    fn check_all(&self, client: u64, cost: u32) -> Decision {
+        let now = self.now();
         if let Some(banned) = self.banned(client, now) {
             return banned;
         }

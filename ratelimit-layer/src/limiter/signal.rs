@@ -54,6 +54,12 @@ impl Sampled {
         }
     }
 
+    /// Whether there is none, and quotas are as they are.
+    #[inline]
+    pub(crate) fn is_off(&self) -> bool {
+        self.signal.is_none()
+    }
+
     /// The share of each quota that holds now.
     #[inline]
     pub(crate) fn share(&self, now: u64) -> f64 {

@@ -34,7 +34,7 @@
 
 mod slots;
 
-pub(crate) use slots::{Asked, Table};
+pub(crate) use slots::{Asked, Place, Table};
 
 /// A question about one client's state, which is 0 for a client that is not known.
 pub(crate) trait Ask: Copy {

@@ -59,35 +59,103 @@ struct Slot {
     word: AtomicU64,
 }
 
-#[derive(Debug)]
-#[repr(align(64))]
-struct Set([Slot; WAYS]);
-
-impl Set {
+impl Slot {
     fn empty() -> Self {
-        Self(std::array::from_fn(|_| Slot {
+        Self {
             tag: AtomicU64::new(0),
             word: AtomicU64::new(0),
-        }))
+        }
     }
 
     #[inline]
-    fn tag(&self, slot: usize) -> u64 {
-        self.0[slot].tag.load(Acquire)
+    fn tag(&self) -> u64 {
+        self.tag.load(Acquire)
     }
 
     #[inline]
-    fn word(&self, slot: usize) -> Word {
-        Word(self.0[slot].word.load(Acquire))
+    fn word(&self) -> Word {
+        Word(self.word.load(Acquire))
     }
 
     /// The one step that decides: succeeds only for the same tenant in the same state.
-    fn exchange(&self, slot: usize, from: Word, to: Word) -> Result<(), Word> {
-        self.0[slot]
-            .word
+    #[inline]
+    fn exchange(&self, from: Word, to: Word) -> Result<(), Word> {
+        self.word
             .compare_exchange(from.0, to.0, AcqRel, Acquire)
             .map(drop)
             .map_err(Word)
+    }
+}
+
+impl Slot {
+    /// Asks about the client that has settled here. `None`: it is not that one, or no longer.
+    #[inline]
+    fn change<A: Ask>(&self, tag: u64, question: A) -> Option<A::Answer> {
+        let mut word = self.word();
+        loop {
+            // The tag after the word: it changes only under an unsettled one.
+            if !word.is_settled() || self.tag() != tag {
+                return None;
+            }
+            let (next, answer) = question.ask(word.state());
+            word = match next {
+                Some(state) => match self.exchange(word, word.settled(state)) {
+                    Ok(()) => return Some(answer),
+                    Err(now) => now,
+                },
+                // A refusal changes nothing, so it must see that nothing has changed.
+                None => match self.word() {
+                    same if same == word => return Some(answer),
+                    now => now,
+                },
+            };
+        }
+    }
+}
+
+const HALF: usize = WAYS / 2;
+
+/// What shares a cache line.
+#[derive(Debug)]
+#[repr(align(64))]
+struct Half([Slot; HALF]);
+
+impl Half {
+    fn empty() -> Self {
+        Self(std::array::from_fn(|_| Slot::empty()))
+    }
+
+    /// The slot with this tag, or [`HALF`]. Conditional moves, no branches: which slot it is cannot be
+    /// foretold.
+    #[inline]
+    fn find(&self, tag: u64) -> usize {
+        let mut found = HALF;
+        for slot in 0..HALF {
+            if self.0[slot].tag() == tag {
+                found = slot;
+            }
+        }
+        found
+    }
+}
+
+/// The slots that a client may be in.
+#[derive(Clone, Copy)]
+struct Set<'a> {
+    halves: [&'a Half; 2],
+}
+
+impl<'a> Set<'a> {
+    fn slot(self, slot: usize) -> &'a Slot {
+        &self.halves[slot / HALF].0[slot % HALF]
+    }
+
+    fn tag(self, slot: usize) -> u64 {
+        self.slot(slot).tag()
+    }
+
+    fn word(self, slot: usize) -> Word {
+        self.slot(slot).word()
     }
 }
 
@@ -98,34 +166,150 @@ pub(crate) struct Asked<T> {
     pub(crate) evicted_in_debt: bool,
 }
 
+/// The first halves of all sets, and their second ones, of which few are needed before the table is
+/// half full: side by side they would share the processor's caches, whose sets go by addresses.
 #[derive(Debug)]
 pub(crate) struct Table {
-    sets: Box<[Set]>,
+    halves: [Box<[Half]>; 2],
 }
 
 impl Table {
     /// A table of at least `slots` slots, in a power of two of sets.
     pub(crate) fn new(slots: usize) -> Self {
         let sets = slots.div_ceil(WAYS).next_power_of_two();
+        let halves = || (0..sets).map(|_| Half::empty()).collect();
         Self {
-            sets: (0..sets).map(|_| Set::empty()).collect(),
+            halves: [halves(), halves()],
         }
     }
 
     pub(crate) fn slots(&self) -> usize {
-        self.sets.len() * WAYS
+        self.halves[0].len() * WAYS
+    }
+
+    fn sets(&self) -> impl Iterator<Item = Set<'_>> {
+        let [first, second] = &self.halves;
+        let both = first.iter().zip(second);
+        both.map(|(first, second)| Set {
+            halves: [first, second],
+        })
+    }
+
+    /// Looks for the client with this hash. Ask about it soon: what is done until then, such as
+    /// reading a clock, is done while the processor fetches the set.
+    #[inline]
+    pub(crate) fn place(&self, hash: u64) -> Place<'_> {
+        // 0 is the empty slot's tag; the set comes from other bits than the one given up here.
+        let tag = hash | 1;
+        let [firsts, _] = &self.halves;
+        let set = (hash >> 32) as usize & (firsts.len() - 1);
+        let first = &firsts[set];
+        Place {
+            table: self,
+            set,
+            first,
+            tag,
+            slot: first.find(tag),
+        }
     }
 
     /// Asks about the client with this hash, and keeps what the answer makes of its state.
     #[inline]
     pub(crate) fn ask<A: Ask>(&self, hash: u64, question: A) -> Asked<A::Answer> {
-        // 0 is the empty slot's tag; the set comes from other bits than the one given up here.
-        let tag = hash | 1;
-        let set = &self.sets[(hash >> 32) as usize & (self.sets.len() - 1)];
+        self.place(hash).ask(question)
+    }
+
+    /// Puts `change` of each client's state in its place. A client that comes while this goes on
+    /// may be left out.
+    pub(crate) fn change_all(&self, change: impl Fn(u64) -> u64) {
+        for set in self.sets() {
+            for slot in (0..WAYS).map(|slot| set.slot(slot)) {
+                let mut word = slot.word();
+                while word.is_settled() && word.state() > 0 {
+                    match slot.exchange(word, word.settled(change(word.state()))) {
+                        Ok(()) => break,
+                        Err(now) => word = now,
+                    }
+                }
+            }
+        }
+    }
+
+    /// How many clients have a state that `counts`.
+    pub(crate) fn count(&self, counts: impl Fn(u64) -> bool) -> usize {
+        let words = self
+            .sets()
+            .flat_map(|set| (0..WAYS).map(move |slot| set.word(slot)));
+        words
+            .filter(|word| word.is_settled() && word.state() > 0 && counts(word.state()))
+            .count()
+    }
+}
+
+#[cfg(test)]
+impl Table {
+    /// Tags and states of all settled slots.
+    pub(super) fn tenants(&self) -> Vec<(u64, u64)> {
+        let slots = self
+            .sets()
+            .flat_map(|set| (0..WAYS).map(move |slot| (set.tag(slot), set.word(slot))));
+        slots
+            .filter(|(tag, word)| *tag != 0 && word.is_settled())
+            .map(|(tag, word)| (tag, word.state()))
+            .collect()
+    }
+}
+
+/// Where a client is, if it is in the table.
+#[derive(Clone, Copy)]
+pub(crate) struct Place<'a> {
+    table: &'a Table,
+    set: usize,
+    first: &'a Half,
+    tag: u64,
+    /// Its slot in the first half, or [`HALF`].
+    slot: usize,
+}
+
+impl Place<'_> {
+    /// Asks about the client, and keeps what the answer makes of its state.
+    #[inline]
+    pub(crate) fn ask<A: Ask>(self, question: A) -> Asked<A::Answer> {
+        match self.ask_once(question) {
+            Some(answer) => Asked {
+                answer,
+                evicted_in_debt: false,
+            },
+            None => self.table.ask_on(self.set, self.tag, question),
+        }
+    }
+
+    /// The step that nearly all questions take; `None` where a client is new, or others were faster.
+    #[inline]
+    pub(crate) fn ask_once<A: Ask>(self, question: A) -> Option<A::Answer> {
+        let slot = match self.first.0.get(self.slot) {
+            Some(slot) => slot,
+            None => {
+                let second = &self.table.halves[1][self.set];
+                second.0.get(second.find(self.tag))?
+            }
+        };
+        slot.change(self.tag, question)
+    }
+}
+
+impl Table {
+    /// Asks until there is an answer: for newcomers, and where others were faster.
+    #[cold]
+    #[inline(never)]
+    fn ask_on<A: Ask>(&self, set: usize, tag: u64, question: A) -> Asked<A::Answer> {
+        let set = Set {
+            halves: [&self.halves[0][set], &self.halves[1][set]],
+        };
         let mut evicted_in_debt = false;
         loop {
             let answer = match set.find(tag) {
-                Found::Settled(slot, word) => set.change(slot, word, tag, question),
+                Found::Settled(slot) => set.slot(slot).change(tag, question),
                 Found::Published(slot, word) => {
                     // Pairs with the owner's fence: what it published is seen by what we look at.
                     fence(SeqCst);
@@ -142,119 +326,39 @@ impl Table {
             spin_loop();
         }
     }
-
-    /// Puts `change` of each client's state in its place. A client that comes while this goes on
-    /// may be left out.
-    pub(crate) fn change_all(&self, change: impl Fn(u64) -> u64) {
-        for set in &self.sets {
-            for slot in 0..WAYS {
-                let mut word = set.word(slot);
-                while word.is_settled() && word.state() > 0 {
-                    match set.exchange(slot, word, word.settled(change(word.state()))) {
-                        Ok(()) => break,
-                        Err(now) => word = now,
-                    }
-                }
-            }
-        }
-    }
-
-    /// How many clients have a state that `counts`.
-    pub(crate) fn count(&self, counts: impl Fn(u64) -> bool) -> usize {
-        let words = self
-            .sets
-            .iter()
-            .flat_map(|set| (0..WAYS).map(|slot| set.word(slot)));
-        words
-            .filter(|word| word.is_settled() && word.state() > 0 && counts(word.state()))
-            .count()
-    }
-}
-
-#[cfg(test)]
-impl Table {
-    /// Tags and states of all settled slots.
-    pub(super) fn tenants(&self) -> Vec<(u64, u64)> {
-        let slots = self
-            .sets
-            .iter()
-            .flat_map(|set| (0..WAYS).map(move |slot| (set.tag(slot), set.word(slot))));
-        slots
-            .filter(|(tag, word)| *tag != 0 && word.is_settled())
-            .map(|(tag, word)| (tag, word.state()))
-            .collect()
-    }
 }
 
 enum Found {
-    Settled(usize, Word),
+    Settled(usize),
     Published(usize, Word),
     Nothing,
 }
 
-impl Set {
-    #[inline]
-    fn find(&self, tag: u64) -> Found {
+impl Set<'_> {
+    fn find(self, tag: u64) -> Found {
         let mut found = Found::Nothing;
-        for half in [0, WAYS / 2] {
-            // Half a set shares a cache line; comparing it without branches beats leaving early.
-            let mut hits = 0_u32;
-            for slot in 0..WAYS / 2 {
-                hits |= u32::from(self.tag(half + slot) == tag) << slot;
+        for slot in 0..WAYS {
+            if self.tag(slot) != tag {
+                continue;
             }
-            while hits != 0 {
-                let slot = half + hits.trailing_zeros() as usize;
-                hits &= hits - 1;
-                let word = self.word(slot);
-                if self.tag(slot) != tag {
-                    continue;
-                }
-                if word.is_settled() {
-                    return Found::Settled(slot, word);
-                }
-                // A claimed slot is none of ours yet, or no longer.
-                if word.is_published() {
-                    found = Found::Published(slot, word);
-                }
+            let word = self.word(slot);
+            if self.tag(slot) != tag {
+                continue;
+            }
+            if word.is_settled() {
+                return Found::Settled(slot);
+            }
+            // A claimed slot is none of ours yet, or no longer.
+            if word.is_published() {
+                found = Found::Published(slot, word);
             }
         }
         found
     }
 
-    /// `None`: the slot has changed hands, look again.
-    #[inline]
-    fn change<A: Ask>(
-        &self,
-        slot: usize,
-        mut word: Word,
-        tag: u64,
-        question: A,
-    ) -> Option<A::Answer> {
-        loop {
-            let (next, answer) = question.ask(word.state());
-            let now = match next {
-                Some(state) => match self.exchange(slot, word, word.settled(state)) {
-                    Ok(()) => return Some(answer),
-                    Err(now) => now,
-                },
-                // A refusal changes nothing, so it must see that nothing has changed.
-                None => match self.word(slot) {
-                    same if same == word => return Some(answer),
-                    now => now,
-                },
-            };
-            if !now.is_settled() || self.tag(slot) != tag {
-                return None;
-            }
-            word = now;
-        }
-    }
-
     /// Brings a newcomer in. `None`: somebody else was faster, look again.
-    #[cold]
-    #[inline(never)]
     fn insert<A: Ask>(
-        &self,
+        self,
         tag: u64,
         question: A,
         evicted_in_debt: &mut bool,
@@ -269,16 +373,16 @@ impl Set {
             return None;
         }
         let claimed = victim.claimed(tag);
-        self.exchange(slot, victim, claimed).ok()?;
+        self.slot(slot).exchange(victim, claimed).ok()?;
         *evicted_in_debt |= evicted != 0 && question.in_debt(victim.state());
-        self.0[slot].tag.store(tag, Release);
-        self.0[slot].word.store(claimed.published().0, Release);
+        self.slot(slot).tag.store(tag, Release);
+        self.slot(slot).word.store(claimed.published().0, Release);
         fence(SeqCst);
         self.settle(slot, claimed.published(), tag, question)
     }
 
     /// The settled slot with the smallest time. `None`: all slots are just changing hands.
-    fn victim(&self) -> Option<(usize, Word)> {
+    fn victim(self) -> Option<(usize, Word)> {
         (0..WAYS)
             .map(|slot| (slot, self.word(slot)))
             .filter(|(_, word)| word.is_settled())
@@ -287,10 +391,8 @@ impl Set {
 
     /// Settles a published slot with the answer to its client's first question, unless the client has
     /// another one. `None`: it has, or somebody else was faster; look again.
-    #[cold]
-    #[inline(never)]
     fn settle<A: Ask>(
-        &self,
+        self,
         slot: usize,
         published: Word,
         tag: u64,
@@ -311,19 +413,20 @@ impl Set {
         }
         // Who only asks finds a newcomer that has nothing yet: settled, but empty.
         let (next, answer) = question.ask(0);
-        self.exchange(slot, published, published.settled(next.unwrap_or(0)))
+        self.slot(slot)
+            .exchange(published, published.settled(next.unwrap_or(0)))
             .ok()?;
         Some(answer)
     }
 
     /// Empties a published slot, if it still is one.
-    fn withdraw(&self, slot: usize, published: Word) -> bool {
+    fn withdraw(self, slot: usize, published: Word) -> bool {
         let claimed = published.unpublished();
-        if self.exchange(slot, published, claimed).is_err() {
+        if self.slot(slot).exchange(published, claimed).is_err() {
             return false;
         }
-        self.0[slot].tag.store(0, Release);
-        self.0[slot].word.store(claimed.settled(0).0, Release);
+        self.slot(slot).tag.store(0, Release);
+        self.slot(slot).word.store(claimed.settled(0).0, Release);
         true
     }
 }
