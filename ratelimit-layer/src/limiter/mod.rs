@@ -23,7 +23,6 @@ pub(crate) use judge::{Demand, MAX_POLICIES, Ruled, Rulings};
 pub(crate) use meter::{Meter, REFUSED, Ruling, WOULD_REFUSE};
 pub(crate) use settings::Settings;
 
-use crate::algorithm::Act;
 use crate::clock::Clock;
 use crate::error::ConfigError;
 use crate::hash::Seeds;

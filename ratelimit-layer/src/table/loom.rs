@@ -4,7 +4,8 @@
 //! `cargo test -p ratelimit-layer --lib table::loom` runs the models alone; they need no flags.
 
 #[path = "slots.rs"]
-#[allow(clippy::duplicate_mod, dead_code)] // The model is the source itself, not a copy of it.
+#[allow(clippy::duplicate_mod, clippy::modulo_one, dead_code)]
+// The model is the source itself, not a copy of it.
 mod slots;
 
 mod sync {
@@ -14,7 +15,7 @@ mod sync {
     pub(super) const WAYS: usize = 2;
 }
 
-use super::Ask;
+use super::{Ask, word};
 use crate::algorithm::{Act, Gcra, Question, Verdict};
 use ::loom::{model::Builder, sync::Arc, thread};
 use slots::Table;

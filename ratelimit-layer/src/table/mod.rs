@@ -33,6 +33,7 @@
 //! exchange. `loom.rs` compiles the same source against loom and explores its interleavings.
 
 mod slots;
+mod word;
 
 pub(crate) use slots::{Asked, Place, Table};
 

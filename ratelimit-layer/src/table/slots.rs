@@ -2,53 +2,8 @@
 
 use super::Ask;
 use super::sync::{AtomicU64, Ordering, WAYS, fence, spin_loop};
+use super::word::Word;
 use Ordering::{AcqRel, Acquire, Release, SeqCst};
-
-/// One slot's word: sixty bits of state (36 years of nanoseconds) or, unsettled, as many of the tag;
-/// three bits counting tenants; one that says unsettled. A zero word is an empty slot.
-#[derive(Clone, Copy, PartialEq, Eq)]
-struct Word(u64);
-
-const UNSETTLED: u64 = 0b0001;
-const TENANT: u64 = 0b1110;
-const TENANT_STEP: u64 = 0b0010;
-const PUBLISHED: u64 = 0b1_0000;
-const STATE_SHIFT: u32 = 4;
-/// Where time ends.
-const LATEST: u64 = u64::MAX >> STATE_SHIFT;
-
-impl Word {
-    fn is_settled(self) -> bool {
-        self.0 & UNSETTLED == 0
-    }
-
-    fn state(self) -> u64 {
-        self.0 >> STATE_SHIFT
-    }
-
-    /// Settled in `state`, same tenant.
-    fn settled(self, state: u64) -> Self {
-        Self(state.min(LATEST) << STATE_SHIFT | self.0 & TENANT)
-    }
-
-    /// Claimed by the next tenant.
-    fn claimed(self, tag: u64) -> Self {
-        let tenant = self.0.wrapping_add(TENANT_STEP) & TENANT;
-        Self(tag & !(PUBLISHED | TENANT | UNSETTLED) | tenant | UNSETTLED)
-    }
-
-    fn published(self) -> Self {
-        Self(self.0 | PUBLISHED)
-    }
-
-    fn unpublished(self) -> Self {
-        Self(self.0 & !PUBLISHED)
-    }
-
-    fn is_published(self) -> bool {
-        !self.is_settled() && self.0 & PUBLISHED != 0
-    }
-}
 
 /// A tag and its word, side by side: a client found in the first half of its set, where newcomers
 /// go while there is room, costs one cache line.
