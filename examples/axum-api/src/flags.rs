@@ -19,7 +19,7 @@ use crate::rate;
 #[command(name = "axum-api", version)]
 pub(crate) struct Flags {
     /// Address to serve on; port 0 takes any free one; repeatable, such as 0.0.0.0:3000 and
-    /// [::]:3000.
+    /// `[::]:3000`.
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:3000")]
     pub(crate) listen: Vec<SocketAddr>,
     /// Bytes the cache may hold; 0 turns it off.

@@ -31,7 +31,7 @@ use values::{address, count, duration, heap_budget, upstream, within_a_day};
 #[command(name = "hyper-gateway", version)]
 pub struct Flags {
     /// Address to serve on; port 0 takes any free one; repeatable, such as 0.0.0.0:8080 and
-    /// [::]:8080.
+    /// `[::]:8080`.
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8080", value_parser = address)]
     pub listen: Vec<SocketAddr>,
 
