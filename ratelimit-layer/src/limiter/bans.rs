@@ -85,18 +85,18 @@ impl Bans {
         }
     }
 
-    /// Whether there is no ban at all.
-    #[inline]
-    pub(crate) fn nobody(&self, now: u64) -> bool {
-        self.last.load(Relaxed) <= now
-    }
-
     /// How long the client is still banned; 0: it is not.
     #[inline]
     pub(crate) fn left(&self, client: u64, now: u64) -> u64 {
-        if self.nobody(now) {
+        if self.last.load(Relaxed) <= now {
             return 0;
         }
+        self.left_of(client, now)
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn left_of(&self, client: u64, now: u64) -> u64 {
         self.ends.ask(client, EndsIn { now }).answer
     }
 

@@ -83,13 +83,7 @@ impl Meter {
         };
         match &self.store {
             Store::Buckets(table) => {
-                let gcra = Gcra::of_terms(terms.0, terms.1);
-                let gcra = if share == 1.0 {
-                    gcra
-                } else {
-                    gcra.scaled(share)
-                };
-                self.ask_word(table, client, now, act, gcra)
+                self.ask_word(table, client, now, act, bucket_of(terms, share))
             }
             Store::Windows(table) => {
                 let window = Window::of_terms(terms.0, terms.1);
@@ -139,30 +133,35 @@ impl Meter {
         }
     }
 
-    /// Where the client's bucket is, if this policy counts in buckets.
+    /// Looks for the client's bucket, if this policy counts in buckets; see [`Table::place`].
     #[inline]
     pub(crate) fn bucket(&self, client: u64) -> Option<Place<'_>> {
         match &self.store {
             Store::Buckets(table) => Some(table.place(client)),
-            _ => None,
+            Store::Windows(_) | Store::Logs(_) => None,
         }
     }
 
-    /// [`ask`](Self::ask) for so many units of a bucket.
-    #[inline]
-    pub(crate) fn take_once(&self, bucket: Place<'_>, now: u64, cost: u32) -> Option<Ruling> {
-        let (interval, depth) = self.terms.get();
-        let algorithm = Gcra::of_terms(interval, depth);
+    /// [`ask`](Self::ask) for units of a bucket, for a client that is known; `None` if it is not.
+    #[inline(always)]
+    pub(crate) fn take_known(
+        &self,
+        bucket: Place<'_>,
+        now: u64,
+        cost: u32,
+        share: f64,
+    ) -> Option<Ruling> {
+        let algorithm = bucket_of(self.terms.get(), share);
         let act = Act::Take(cost);
         let question = Question {
             algorithm,
             now,
             act,
         };
-        let verdict = bucket.ask_once(question)?;
+        let verdict = bucket.ask_known(question)?;
         Some(Ruling {
             verdict,
-            unit: interval,
+            unit: algorithm.unit(),
         })
     }
 
@@ -238,5 +237,15 @@ impl Meter {
 
     pub(crate) fn evicted_in_debt(&self) -> u64 {
         self.evicted_in_debt.load(Relaxed)
+    }
+}
+
+#[inline]
+fn bucket_of((interval, depth): (u64, u64), share: f64) -> Gcra {
+    let gcra = Gcra::of_terms(interval, depth);
+    if share == 1.0 {
+        gcra
+    } else {
+        gcra.scaled(share)
     }
 }

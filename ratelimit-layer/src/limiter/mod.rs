@@ -185,14 +185,15 @@ impl RateLimiter {
     #[inline]
     pub fn check_n<K: Hash + ?Sized>(&self, key: &K, cost: u32) -> Decision {
         let client = self.seeds.client(key);
-        // What most limiters are: a bucket alone. It is looked for first, see `place`.
+        // What most checks are: of one policy that counts in buckets, for a client that has one. It is
+        // looked for ahead of the clock; see `Table::place`.
         if let [meter] = &*self.meters
             && let Some(bucket) = meter.bucket(client)
         {
             let now = self.now();
-            if self.bans.nobody(now)
-                && self.signal.is_off()
-                && let Some(ruling) = meter.take_once(bucket, now, cost)
+            let share = self.signal.share(now);
+            if self.bans.left(client, now) == 0
+                && let Some(ruling) = meter.take_known(bucket, now, cost, share)
             {
                 if ruling.verdict.allowed {
                     return Decision::of(client, 0, ruling, false);

@@ -54,12 +54,6 @@ impl Sampled {
         }
     }
 
-    /// Whether there is none, and quotas are as they are.
-    #[inline]
-    pub(crate) fn is_off(&self) -> bool {
-        self.signal.is_none()
-    }
-
     /// The share of each quota that holds now.
     #[inline]
     pub(crate) fn share(&self, now: u64) -> f64 {
@@ -69,6 +63,8 @@ impl Sampled {
         }
     }
 
+    #[cold]
+    #[inline(never)]
     fn sampled(&self, signal: &Signal, now: u64) -> f64 {
         let next = self.next.load(Relaxed);
         let due = now >= next
