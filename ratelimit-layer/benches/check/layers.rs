@@ -9,13 +9,14 @@ use http::header::{FORWARDED, HeaderName, HeaderValue};
 use http::{Request, Response, Uri};
 use http_body_util::{Empty, Full};
 use ratelimit_layer::{
-    ClientHeader, ClientIp, ClientKey, ClientPath, ConcurrencyLimitLayer, IpNet, ProxyHeader,
-    RateLimitLayer,
+    Adaptive, ClientHeader, ClientIp, ClientKey, ClientPath, ConcurrencyLimitLayer, IpNet,
+    ProxyHeader, RateLimitLayer,
 };
 use std::convert::Infallible;
 use std::future::ready;
 use std::net::SocketAddr;
 use std::sync::LazyLock;
+use std::time::Duration;
 use tower::{Layer, Service, service_fn};
 
 pub(crate) fn layers(effort: Effort) {
@@ -53,6 +54,13 @@ pub(crate) fn layers(effort: Effort) {
             "concurrency limit, admitted",
             http,
             ConcurrencyLimitLayer::new(10).layer(none()),
+        ),
+        allowed(
+            "the same, adaptive",
+            http,
+            ConcurrencyLimitLayer::new(10)
+                .adaptive(Adaptive::gradient2().ignore_below(Duration::ZERO))
+                .layer(none()),
         ),
         refused("concurrency limit, refused", http, full),
     ];

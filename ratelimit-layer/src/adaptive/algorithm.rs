@@ -131,6 +131,6 @@ impl Estimate {
 
 /// Whether so many in flight say anything about the limit: half of it, as all three originals have
 /// it.
-pub(super) fn in_use(limit: f64, in_flight: f64) -> bool {
+fn in_use(limit: f64, in_flight: f64) -> bool {
     2.0 * in_flight >= limit
 }

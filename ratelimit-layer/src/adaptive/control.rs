@@ -1,6 +1,6 @@
 //! From windows of requests to limits: when to measure what, without a clock of its own.
 
-use super::algorithm::{Algorithm, Estimate, Sample, in_use};
+use super::algorithm::{Algorithm, Estimate, Sample};
 use super::unloaded::Unloaded;
 use std::ops::RangeInclusive;
 
@@ -128,10 +128,10 @@ impl Control {
         let Rules {
             algorithm, bounds, ..
         } = &self.rules;
-        let used = in_use(self.estimate.limit, in_flight);
+        let reached = is_reached(self.estimate.limit, in_flight);
         self.estimate = self.estimate.next(algorithm, bounds, sample);
         self.highest = self.highest.max(self.estimate.limit);
-        if used && !overloaded && self.is_due(now) {
+        if reached && !overloaded && self.is_due(now) {
             return self.begin_measurement(round_trip, now);
         }
         // One overload lowers the limit once: what comes back next was sent before that.
@@ -216,6 +216,12 @@ impl Control {
         let round_trips = if self.estimate.slow_start { 2.0 } else { 1.0 };
         self.rules.window.max((round_trips * unloaded) as u64)
     }
+}
+
+/// Whether the limit holds requests back: with fewer in flight there is no queue to be taken for a
+/// slow service, and nobody is to be refused for a measurement.
+fn is_reached(limit: f64, in_flight: f64) -> bool {
+    in_flight + 1.0 >= 0.9 * limit
 }
 
 /// When what was sent by now has come back, and what it queued behind is gone: after two round trips.

@@ -40,7 +40,7 @@ pub(super) type Judge = Arc<dyn Fn(&Outcome<'_>) -> Verdict + Send + Sync>;
 /// | | looks at | settles at |
 /// | --- | --- | --- |
 /// | [`gradient2`](Self::gradient2) | round trips that rise with load | 1.05 × what the service works on at once, and a few |
-/// | [`vegas`](Self::vegas) | the same | that, and 3 to 6 × its log10 |
+/// | [`vegas`](Self::vegas) | the same | what the service works on at once, and 1 to 2 × its log10 |
 /// | [`aimd`](Self::aimd) | errors and time-outs | 0.9 to 1 × where these begin |
 ///
 /// # Measurements
@@ -48,8 +48,9 @@ pub(super) type Judge = Arc<dyn Fn(&Outcome<'_>) -> Verdict + Send + Sync>;
 /// A queue in front of a service and a service that has become slow look the same from outside. The
 /// first two algorithms therefore let fewer requests in for a moment, from time to time, about half of
 /// the limit for five round trips, to see how long one takes without a queue:
-/// [`remeasure_every`](Self::remeasure_every). They do so when the limit is in use only. Requests that
-/// are refused meanwhile would [wait](crate::ConcurrencyLimitLayer::wait) instead, if they may.
+/// [`remeasure_every`](Self::remeasure_every). They do so only while the limit is reached and requests
+/// are held back anyway; those that are refused meanwhile would
+/// [wait](crate::ConcurrencyLimitLayer::wait) instead, if they may.
 ///
 /// # Examples
 ///
@@ -151,7 +152,7 @@ impl Adaptive {
         self
     }
 
-    /// How often the round trip without a queue is measured while the limit is in use, 1 s to a day;
+    /// How often the round trip without a queue is measured while the limit is reached, 1 s to a day;
     /// the default is 5 s. At least 100 round trips are between two measurements, except that one is
     /// made when the limit has fallen by a third. [`Aimd`] needs none.
     ///

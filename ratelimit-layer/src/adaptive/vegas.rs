@@ -18,12 +18,13 @@ use super::checked;
 /// | more than `2 × beta × u` | down by `beta × u` |
 ///
 /// The last row is not in the original, which takes its steps down with every request and not with
-/// every window. Nor is its unloaded round trip the shortest that was ever seen, which is a lucky one
+/// every window. The unloaded round trip is not the shortest that was ever seen, which is a lucky one
 /// where requests differ: it is an average that is
 /// [measured anew](crate::Adaptive::remeasure_every), with few requests in flight.
 ///
-/// It needs what [`Gradient2`](crate::Gradient2) needs. A service that works on `c` requests at once
-/// ends up with a limit of `c + alpha × u` to `c + beta × u`: for a small `c` set both lower.
+/// A service that works on `c` requests at once ends up with a limit of `c + alpha × u` to
+/// `c + beta × u`. It needs what [`Gradient2`](crate::Gradient2) needs, and its steps follow the noise
+/// of round trips more closely: below some 50 requests at once take that one.
 ///
 /// [paper]: https://doi.org/10.1109/49.464716
 /// [netflix]: https://github.com/Netflix/concurrency-limits/blob/main/concurrency-limits-core/src/main/java/com/netflix/concurrency/limits/limit/VegasLimit.java
@@ -39,7 +40,7 @@ impl Default for Vegas {
     fn default() -> Self {
         Self {
             alpha: 1.0,
-            beta: 3.0,
+            beta: 2.0,
             threshold: 0.0,
         }
     }
@@ -52,7 +53,8 @@ impl Vegas {
     }
 
     /// The queue that is aimed at, from `alpha` to `beta`, in multiples of log10 of the limit (at
-    /// least 1): 0 to 100. The default is 3 and 6.
+    /// least 1): 0 to 100. The default is 1 and 2: where round trips differ, the limit overshoots by a
+    /// step of `beta × u`. The paper takes 1 and 3, Netflix 3 and 6.
     ///
     /// # Panics
     ///
@@ -64,7 +66,7 @@ impl Vegas {
         self
     }
 
-    /// Up to what queue the limit grows fast, likewise: 0 to 100. The default is 1.
+    /// Up to what queue the limit grows fast, likewise: 0 to 100. The default is 0; Netflix takes 1.
     ///
     /// # Panics
     ///

@@ -25,6 +25,8 @@ pub(super) struct Run {
     pub(super) limits: Vec<f64>,
     /// Answers in time, per second.
     pub(super) good: Vec<u64>,
+    /// Requests refused, from the beginning to each second.
+    pub(super) refused: Vec<u64>,
 }
 
 impl Run {
@@ -57,7 +59,6 @@ pub(super) async fn run(
             async move {
                 let began = Instant::now();
                 let Ok(response) = service.oneshot(request(client as u8)).await;
-
                 let in_time = response.status() == 200 && began.elapsed() <= deadline;
                 good.fetch_add(u64::from(in_time), Relaxed);
                 response.status() == 200
@@ -94,6 +95,7 @@ pub(super) async fn run(
     let mut run = Run {
         limits: Vec::new(),
         good: Vec::new(),
+        refused: Vec::new(),
     };
     let mut tick = Instant::now();
     for (index, kind) in kinds.iter().enumerate() {
@@ -108,6 +110,7 @@ pub(super) async fn run(
             run.limits.push(limit as f64);
             if tenth % 10 == 0 {
                 run.good.push(good.swap(0, Relaxed));
+                run.refused.push(stats.refused);
             }
         }
     }
