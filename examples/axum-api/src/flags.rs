@@ -10,8 +10,8 @@ use clap::{CommandFactory, Parser, error::ErrorKind};
 use memguard_layer::{HeapBudget, MemGuardLayer};
 use ratelimit_layer::Quota;
 
+use crate::adaptive::AdaptiveBy;
 use crate::client::ClientFlags;
-
 use crate::rate;
 
 /// A small JSON API that is cached, limited and guarded.
@@ -48,8 +48,19 @@ pub(crate) struct Flags {
     /// Requests each client may have in flight.
     #[arg(long, value_name = "N", default_value = "64")]
     pub(crate) concurrency: NonZeroUsize,
-    /// How long a request over --concurrency waits for its turn, as many of a client as may be in
-    /// flight; 0s refuses it at once.
+    /// Lets all clients together have as many requests in flight as the handlers can bear, by their
+    /// round trips (gradient2, vegas) or their errors and time-outs (aimd); gradient2 where no value is
+    /// given.
+    #[arg(
+        long,
+        value_name = "ALGORITHM",
+        num_args = 0..=1,
+        default_value = "off",
+        default_missing_value = "gradient2"
+    )]
+    pub(crate) adaptive: AdaptiveBy,
+    /// How long a request over --concurrency or --adaptive waits for its turn, as many of a client as
+    /// may be in flight; 0s refuses it at once.
     #[arg(long, value_name = "DURATION", default_value = "0s", value_parser = within_a_day)]
     pub(crate) concurrency_wait: humantime::Duration,
     /// Heap bytes at which the cache gives back and requests are refused: 256MiB, or 60% of the

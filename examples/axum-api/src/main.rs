@@ -1,5 +1,6 @@
 //! A small JSON API behind all three layers, their handles in axum's state.
 
+mod adaptive;
 mod allocator;
 mod client;
 mod flags;
@@ -63,9 +64,12 @@ fn app(flags: &Flags) -> Router {
     let rate = rate::layer(&flags.rate, flags.dry_run)
         .expect("the flag has a default")
         .with_key(flags.client.key());
-    let concurrency = ConcurrencyLimitLayer::new(flags.concurrency.get())
+    let mut concurrency = ConcurrencyLimitLayer::new(flags.concurrency.get())
         .with_key(flags.client.key())
         .wait(flags.concurrency.get(), *flags.concurrency_wait);
+    if let Some(limit) = flags.adaptive.limit() {
+        concurrency = concurrency.adaptive(limit);
+    }
     let mut guard = MemGuardLayer::new(flags.heap_budget.as_u64()).purge_with(allocator::give_back);
     if let Some(directory) = &flags.profile_directory {
         guard = guard
@@ -217,6 +221,7 @@ async fn stats(State(api): State<Api>) -> Json<Value> {
         "concurrency": {
             "in_flight": concurrency.in_flight,
             "waiting": concurrency.waiting,
+            "adaptive_limit": concurrency.adaptive_limit,
             "admitted": concurrency.admitted,
             "refused": concurrency.refused,
         },

@@ -6,6 +6,7 @@ use axum::http::{Method, Request, StatusCode};
 use clap::Parser;
 use http_body_util::BodyExt;
 use serde_json::{Value, json};
+use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tower::ServiceExt;
 
@@ -177,6 +178,29 @@ async fn limits_refuse_and_let_health_and_stats_through() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_the_handlers_cannot_bear_is_refused() {
+    let app = start(&["--adaptive", "--rate", "1000/s"]);
+    let paths: Vec<_> = (0..12).map(|id| format!("/items/{id}")).collect();
+    let mut requests: JoinSet<_> = paths
+        .into_iter()
+        .map(|path| {
+            let app = app.clone();
+            async move { get(&app, &path).await.status }
+        })
+        .collect();
+    let mut refused = 0;
+    while let Some(status) = requests.join_next().await {
+        refused += usize::from(status.unwrap() == StatusCode::SERVICE_UNAVAILABLE);
+    }
+    // The limit begins with 10.
+    assert_eq!(refused, 2);
+    let stats = get(&app, "/stats").await.json();
+    assert_eq!(stats["concurrency"]["refused"], 2);
+    // They were all answered in the same time, so it may well be higher.
+    assert!(stats["concurrency"]["adaptive_limit"].as_u64() > Some(10));
+}
+
+#[tokio::test(start_paused = true)]
 async fn without_bytes_there_is_no_cache() {
     let app = start(&["--cache-bytes", "0"]);
     for _ in 0..2 {
@@ -234,6 +258,7 @@ fn flags_that_cannot_be_used_are_refused() {
         "--ipv6-prefix 0",
         "--ipv6-prefix 129",
         "--key-header a=b",
+        "--adaptive fast",
     ] {
         let line = ["axum-api"].into_iter().chain(flags.split(' '));
         let refusal = Flags::try_parse_from(line).unwrap_err();

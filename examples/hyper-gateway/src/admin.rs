@@ -106,6 +106,7 @@ fn stats(handles: &Handles) -> Value {
             json!({
                 "in_flight": stats.in_flight,
                 "waiting": stats.waiting,
+                "adaptive_limit": stats.adaptive_limit,
                 "clients": stats.clients,
                 "admitted": stats.admitted,
                 "refused": stats.refused,

@@ -1,5 +1,6 @@
 //! The command line: what can be set, what is allowed, and what it is when left out.
 
+mod adaptive;
 mod cache;
 mod client;
 mod keys;
@@ -21,6 +22,7 @@ use ratelimit_layer::Quota;
 
 use crate::rate;
 
+pub use adaptive::AdaptiveBy;
 pub use cache::CacheFlags;
 pub use client::ClientFlags;
 pub use keys::KeyFlags;
@@ -68,13 +70,24 @@ pub struct Flags {
     #[arg(long, value_name = "N", value_parser = count::<NonZeroUsize>)]
     pub concurrency: Option<NonZeroUsize>,
 
-    /// How long a request over --concurrency waits for its turn, as many of a client as may be in
-    /// flight; needs --concurrency; refused at once unless given.
+    /// Lets all clients together have as many requests in flight as the upstream can bear, by its round
+    /// trips (gradient2, vegas) or its errors and time-outs (aimd); gradient2 where no value is given.
+    #[arg(
+        long,
+        value_name = "ALGORITHM",
+        num_args = 0..=1,
+        default_value = "off",
+        default_missing_value = "gradient2"
+    )]
+    pub adaptive: AdaptiveBy,
+
+    /// How long a request over --concurrency or --adaptive waits for its turn, as many of a client as
+    /// may be in flight; needs one of them; refused at once unless given.
     #[arg(long, value_name = "DURATION", value_parser = within_a_day)]
     pub concurrency_wait: Option<Duration>,
 
-    /// How long a client may leave a response unread and keep its place; needs --concurrency; for
-    /// as long as it likes unless given.
+    /// How long a client may leave a response unread and keep its place; needs --concurrency or
+    /// --adaptive; for as long as it likes unless given.
     #[arg(long, value_name = "DURATION", value_parser = within_a_day)]
     pub concurrency_idle: Option<Duration>,
 
@@ -127,6 +140,10 @@ impl Flags {
 }
 
 impl Flags {
+    pub(crate) fn limits_concurrency(&self) -> bool {
+        self.concurrency.is_some() || self.adaptive != AdaptiveBy::Off
+    }
+
     /// What one value alone cannot tell: the burst belongs to the rate, and the layers have bounds.
     fn apply_and_check(&mut self) -> Result<(), String> {
         if let Some(burst) = self.burst {
@@ -140,8 +157,8 @@ impl Flags {
             ("--concurrency-wait", self.concurrency_wait),
             ("--concurrency-idle", self.concurrency_idle),
         ] {
-            if value.is_some() && self.concurrency.is_none() {
-                return Err(format!("{flag} needs --concurrency"));
+            if value.is_some() && !self.limits_concurrency() {
+                return Err(format!("{flag} needs --concurrency or --adaptive"));
             }
         }
         self.cache.apply_and_check()?;

@@ -33,7 +33,7 @@ use listen::Listeners;
 use optional::OptionalFuture;
 use server::Peer;
 
-pub use flags::{CacheFlags, ClientFlags, Flags, KeyFlags, Refusal};
+pub use flags::{AdaptiveBy, CacheFlags, ClientFlags, Flags, KeyFlags, Refusal};
 
 /// How long requests in flight may take to end once the gateway was told to stop.
 const GRACE: Duration = Duration::from_secs(10);
@@ -93,7 +93,7 @@ impl Gateway {
         let default_host = HeaderValue::from_str(self.flags.upstream.as_str())
             .expect("an authority is a valid field value");
 
-        let limited = !self.flags.rate.is_empty() || self.flags.concurrency.is_some();
+        let limited = !self.flags.rate.is_empty() || self.flags.limits_concurrency();
 
         let graceful = GracefulShutdown::new();
         let public = server::serve(self.public, &graceful, move |mut request, peer| {

@@ -1,6 +1,8 @@
 //! The layers around the upstream, as the flags have them. From the outside in: what is refused
 //! for want of memory costs no quota, and what is refused by quota or concurrency reads no cache.
 
+use std::num::NonZeroUsize;
+
 use bytes::Bytes;
 use cache_layer::{CacheHandle, CacheLayer};
 use http::{Request, Response};
@@ -45,12 +47,16 @@ pub(crate) fn stack(
     let cache = flags.cache.layer().map(|layer| flags.keys.of(layer));
     let rate =
         rate::layer(&flags.rate, flags.dry_run).map(|layer| layer.with_key(flags.client.key()));
-    let concurrency = flags.concurrency.map(|most| {
-        let layer = ConcurrencyLimitLayer::new(most.get())
+    let concurrency = flags.limits_concurrency().then(|| {
+        let most = flags.concurrency.map_or(usize::MAX, NonZeroUsize::get);
+        let mut layer = ConcurrencyLimitLayer::new(most)
             .with_key(flags.client.key())
-            .wait(most.get(), flags.concurrency_wait.unwrap_or_default());
-        match flags.concurrency_idle {
-            Some(idle) => layer.max_idle(idle),
+            .wait(most, flags.concurrency_wait.unwrap_or_default());
+        if let Some(idle) = flags.concurrency_idle {
+            layer = layer.max_idle(idle);
+        }
+        match flags.adaptive.limit() {
+            Some(limit) => layer.adaptive(limit),
             None => layer,
         }
     });

@@ -5,7 +5,7 @@ use cache_layer::{
     CacheStatus, Cookies, Credentials, Eviction, Overrides, SetCookie, Spelling, Unkeyable,
 };
 
-use super::{Flags, Refusal};
+use super::{AdaptiveBy, Flags, Refusal};
 
 fn read(line: &str) -> Result<Flags, Refusal> {
     Flags::read(["hyper-gateway"].into_iter().chain(line.split_whitespace()))
@@ -47,6 +47,7 @@ fn defaults_are_those_of_the_help() {
     assert_eq!(flags.keys.overlong, Unkeyable::Bypass);
     assert!(flags.rate.is_empty() && flags.burst.is_none() && !flags.dry_run);
     assert!(flags.concurrency.is_none() && flags.heap_budget.is_none());
+    assert_eq!(flags.adaptive, AdaptiveBy::Off);
     assert!(flags.client.trusted_proxy.is_empty() && flags.admin.is_none());
 }
 

@@ -225,6 +225,22 @@ async fn over_the_concurrency_waits_in_line() {
 }
 
 #[tokio::test]
+async fn over_the_adaptive_limit_is_503() {
+    let head = "HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nhello";
+    let upstream = Upstream::start(head, Then::Silence).await;
+    let (gateway, admin) = gateway_with_admin(upstream.address, "--adaptive").await;
+    assert_eq!(stats(admin).await["concurrency"]["adaptive_limit"], 10);
+    let held: Vec<_> = (0..10)
+        .map(|n| tokio::spawn(async move { get(gateway, &format!("/{n}"), "").await }))
+        .collect();
+    crate::support::until(|| upstream.requests().len() == 10).await;
+    let refused = get(gateway, "/more", "").await;
+    assert_eq!(status(&refused), 503);
+    assert!(body(&refused).contains("temporary-reduced-capacity"));
+    held.iter().for_each(tokio::task::JoinHandle::abort);
+}
+
+#[tokio::test]
 async fn out_of_memory_is_503_and_shows_in_the_health() {
     let upstream = cacheable("hello").await;
     // Less than any process holds.
