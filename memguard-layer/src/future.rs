@@ -14,7 +14,7 @@ use tower_service::Service;
 
 use crate::{
     Overloaded, Rejection, RequestBody, Reservation, ResponseBody, admission::Demand,
-    body::Account, reclaim::Room, rejection::Asked, service::Settings,
+    admission::Room, body::Account, rejection::Asked, service::Settings,
 };
 
 /// The future of a guarded response.

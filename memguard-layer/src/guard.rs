@@ -13,7 +13,8 @@ use tokio::{sync::watch, time::Instant};
 
 use crate::{
     Level, Overloaded, OverloadedKind, Reservation, Source,
-    admission::{Budget, Demand, Priority, Short, is_shed},
+    admission::{Asker, Budget, Demand, Line, Patience, Policy, Priority, Short, is_shed},
+    body::Bodies,
     hard::HardJob,
     level::{Gauge, Monitor, Thresholds},
     reclaim::Evictor,
@@ -33,6 +34,9 @@ pub(crate) struct Guard {
     choice: Mutex<Option<Choice>>,
     measure: OnceLock<Measure>,
     evictor: Evictor,
+    policy: Policy,
+    line: Line,
+    bodies: Bodies,
     /// Started at `Hard`.
     purges: Vec<Arc<HardJob>>,
     /// Likewise.
@@ -53,6 +57,9 @@ impl Guard {
             choice: Mutex::new(Some(Choice::default())),
             measure: OnceLock::new(),
             evictor: Evictor::default(),
+            policy: Policy::default(),
+            line: Line::default(),
+            bodies: Bodies::default(),
             purges: Vec::new(),
             profiles: None,
             retry_after: Duration::from_secs(1),
@@ -87,6 +94,10 @@ impl Guard {
         self.gauge = Gauge::new(self.budget.bytes(), thresholds);
     }
 
+    pub(crate) const fn set_policy(&mut self, policy: Policy) {
+        self.policy = policy;
+    }
+
     pub(crate) const fn set_retry_after(&mut self, delay: Duration) {
         self.retry_after = delay;
     }
@@ -97,6 +108,18 @@ impl Guard {
 
     pub(crate) const fn evictor(&self) -> &Evictor {
         &self.evictor
+    }
+
+    pub(crate) const fn patience(&self) -> Option<Patience> {
+        self.policy.patience()
+    }
+
+    pub(crate) const fn line(&self) -> &Line {
+        &self.line
+    }
+
+    pub(crate) const fn bodies(&self) -> &Bodies {
+        &self.bodies
     }
 
     pub(crate) const fn budget(&self) -> &Budget {
@@ -200,11 +223,10 @@ impl Guard {
         self.count_rejected();
     }
 
-    /// Promises `bytes` if they fit, whatever the level; the caller owes their release.
-    pub(crate) fn reserve(&self, bytes: u64) -> Result<(), Short> {
-        let reserved = self
-            .budget
-            .reserve(bytes, || self.measure().bytes_of(self.budget.bytes()));
+    /// Promises `bytes` if they fit and nobody is to go first, whatever the level; the caller owes their release.
+    pub(crate) fn reserve(&self, bytes: u64, asker: Asker) -> Result<(), Short> {
+        let heap = || self.measure().bytes_of(self.budget.bytes());
+        let reserved = self.budget.reserve(bytes, asker, heap);
         if reserved.is_err() {
             self.measure().hurry();
         }
@@ -218,7 +240,17 @@ impl Guard {
         }
         // Whoever sees the smaller promise must see the larger measure.
         self.measure().release(bytes);
-        self.budget.release(bytes);
+        if self.budget.release(bytes) {
+            self.line.wake();
+        }
+    }
+
+    /// How far the budget is too small for `bytes` more.
+    pub(crate) fn lacks(&self, bytes: u64) -> u64 {
+        let heap = self.measure().bytes_of(self.budget.bytes());
+        let used = heap.saturating_add(self.budget.reserved());
+        used.saturating_add(bytes)
+            .saturating_sub(self.budget.bytes())
     }
 
     /// Admits a request that fits, starts a round of reclaim behind its back if memory is getting short.
@@ -227,7 +259,7 @@ impl Guard {
         if demand.priority == Priority::Low && self.sheds(demand, heap) {
             return Err(self.overloaded(OverloadedKind::Shed, level, demand.bytes()));
         }
-        let verdict = self.judge(demand, level);
+        let verdict = self.judge(demand, level, Asker::Newcomer);
         if verdict.is_ok() {
             self.relieve(heap, level);
         }
@@ -255,12 +287,7 @@ impl Guard {
         }
     }
 
-    /// As [`admit`](Self::admit), without a round of its own.
-    pub(crate) fn admit_after_reclaim(self: &Arc<Self>, demand: &Demand) -> Verdict {
-        self.judge(demand, self.look().1)
-    }
-
-    fn judge(self: &Arc<Self>, demand: &Demand, level: Level) -> Verdict {
+    pub(crate) fn judge(self: &Arc<Self>, demand: &Demand, level: Level, asker: Asker) -> Verdict {
         let wanted = demand.bytes();
         let refused = |kind| Err(self.overloaded(kind, level, wanted));
         if demand.need.bytes() > self.budget.bytes() {
@@ -269,7 +296,7 @@ impl Guard {
         if level == Level::Hard {
             return refused(OverloadedKind::NoRoom);
         }
-        if wanted > 0 && self.reserve(wanted).is_err() {
+        if wanted > 0 && self.reserve(wanted, asker).is_err() {
             return refused(OverloadedKind::NoRoom);
         }
         Ok(Reservation::of(Arc::clone(self), wanted))
@@ -277,17 +304,20 @@ impl Guard {
 
     /// Starts or joins a round that makes room for `wanted` bytes; false if none is to be had.
     pub(crate) fn evict_for(self: &Arc<Self>, wanted: u64) -> bool {
-        let heap = self.heap();
-        let used = heap
-            .saturating_add(self.budget.reserved())
-            .saturating_add(wanted);
-        let ask = used
-            .saturating_sub(self.budget.bytes())
-            .max(self.gauge.above_target(heap));
-        self.evictor.start(self, ask)
+        let above_target = self.gauge.above_target(self.heap());
+        self.evictor
+            .start(self, self.lacks(wanted).max(above_target))
     }
 
-    pub(crate) fn overloaded(&self, kind: OverloadedKind, level: Level, wanted: u64) -> Overloaded {
+    pub(crate) fn no_room(self: &Arc<Self>, wanted: u64) -> Overloaded {
+        self.overloaded(OverloadedKind::NoRoom, self.look().1, wanted)
+    }
+
+    pub(crate) fn too_large(self: &Arc<Self>, wanted: u64) -> Overloaded {
+        self.overloaded(OverloadedKind::TooLarge, self.look().1, wanted)
+    }
+
+    fn overloaded(&self, kind: OverloadedKind, level: Level, wanted: u64) -> Overloaded {
         let retry_after = jittered(self.retry_after, self.retry_jitter, fastrand::u64(..));
         Overloaded {
             kind,

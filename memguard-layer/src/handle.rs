@@ -1,10 +1,14 @@
 //! The way in from outside the request path.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use tokio::sync::watch;
 
-use crate::{Level, Reservation, guard::Guard};
+use crate::{
+    Level, Overloaded, OverloadedKind, Reservation,
+    admission::{Asker, Class, LONGEST_WAIT, Patience, Place},
+    guard::Guard,
+};
 
 /// Reads a guard's figures and reserves from its budget; clones are the same guard.
 #[derive(Clone, Debug)]
@@ -26,6 +30,10 @@ pub struct MemGuardStats {
     pub heap: u64,
     /// Bytes promised and not in the heap yet.
     pub reserved: u64,
+    /// Half-read bodies that wait for room.
+    pub waiting_bodies: usize,
+    /// Requests and jobs that wait for room, or for [`Level::Hard`] to end.
+    pub waiting: usize,
     /// Whether the cgroup is over its [ceiling](crate::cgroup), and the level `Hard` for that.
     pub over_ceiling: bool,
     /// Whether the tasks of the cgroup wait for memory, and the level is one higher for that.
@@ -105,6 +113,7 @@ impl MemGuardHandle {
     #[must_use]
     pub fn stats(&self) -> MemGuardStats {
         let strain = self.guard.measure().strain();
+        let (waiting_bodies, waiting) = self.guard.line().waiting();
         let record = self.guard.evictor().record();
         MemGuardStats {
             level: self.level(),
@@ -112,6 +121,8 @@ impl MemGuardHandle {
             source: self.source(),
             heap: self.heap(),
             reserved: self.reserved(),
+            waiting_bodies,
+            waiting,
             over_ceiling: strain.over_ceiling,
             pressed: strain.pressed,
             purges: self.guard.purges(),
@@ -123,15 +134,73 @@ impl MemGuardHandle {
         }
     }
 
-    /// Sets `bytes` aside for a job of the application's own, if they fit beside the heap and all promises.
+    /// Sets `bytes` aside for a job of the application's own, if they fit beside the heap and all promises, and nobody waits
+    /// for room.
     ///
     /// If they do not, reclaimers are asked in the background, so that a later try may succeed.
     #[must_use = "dropping a reservation gives its bytes back"]
     pub fn reserve(&self, bytes: u64) -> Option<Reservation> {
-        if self.guard.reserve(bytes).is_ok() {
-            return Some(Reservation::of(Arc::clone(&self.guard), bytes));
+        let reserved = self.reserve_as(bytes, Asker::Newcomer);
+        if reserved.is_err() {
+            self.guard.evict_for(bytes);
         }
-        self.guard.evict_for(bytes);
-        None
+        reserved.ok()
+    }
+
+    /// As [`reserve`](Self::reserve), but waits for room for up to `wait`, an hour at most, in line with requests that wait.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use memguard_layer::{MemGuardLayer, Overloaded};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Overloaded> {
+    /// # let handle = MemGuardLayer::new(256 << 20).source(|| 0).handle();
+    /// let room = handle.reserve_within(64 << 20, Duration::from_secs(10)).await?;
+    /// // Build the index.
+    /// drop(room);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// If there was no room in time, or `bytes` are more than the budget. Outside a tokio runtime it does not wait.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future leaves the line; nothing stays reserved.
+    pub async fn reserve_within(
+        &self,
+        bytes: u64,
+        wait: Duration,
+    ) -> Result<Reservation, Overloaded> {
+        let reserved = self.reserve_as(bytes, Asker::Newcomer);
+        let patience = Patience {
+            wait: wait.min(LONGEST_WAIT),
+            max_waiting: usize::MAX,
+            insists: true,
+        };
+        match reserved {
+            Err(why) if why.kind == OverloadedKind::NoRoom => {
+                match Place::take(&self.guard, Class::Newcomer, patience) {
+                    Some(place) => {
+                        let attempt = |asker| self.reserve_as(bytes, asker);
+                        place.wait(bytes, attempt, || {}).await
+                    }
+                    None => Err(why),
+                }
+            }
+            reserved => reserved,
+        }
+    }
+
+    fn reserve_as(&self, bytes: u64, asker: Asker) -> Result<Reservation, Overloaded> {
+        if bytes > self.budget() {
+            return Err(self.guard.too_large(bytes));
+        }
+        match self.guard.reserve(bytes, asker) {
+            Ok(()) => Ok(Reservation::of(Arc::clone(&self.guard), bytes)),
+            Err(_) => Err(self.guard.no_room(bytes)),
+        }
     }
 }

@@ -6,8 +6,8 @@ use http::Response;
 use tower_layer::Layer;
 
 use crate::{
-    ConfigError, Head, MemGuard, MemGuardHandle, Overloaded, Priority, ProblemDetails, Source,
-    Thresholds,
+    ConfigError, Head, MemGuard, MemGuardHandle, Overloaded, Policy, Priority, ProblemDetails,
+    Source, Thresholds,
     admission::{Factor, LARGEST, Rules},
     cgroup::Cgroup,
     guard::Guard,
@@ -26,7 +26,7 @@ pub struct MemGuardLayer<R = ProblemDetails> {
 }
 
 impl MemGuardLayer {
-    /// Keeps the heap and what is promised from it within `budget_bytes`, from 1 to 2⁴⁸ - 1.
+    /// Keeps the heap and what is promised from it within `budget_bytes`, from 1 to 2⁴⁶ - 1.
     ///
     /// Choose it well below what kills the process: half of the container's limit leaves room for what the allocator
     /// keeps, for stacks and for the kernel's buffers. [`from_cgroup`](Self::from_cgroup) and
@@ -47,11 +47,11 @@ impl MemGuardLayer {
     ///
     /// # Errors
     ///
-    /// If `budget_bytes` is 0 or larger than 2⁴⁸ - 1.
+    /// If `budget_bytes` is 0 or larger than 2⁴⁶ - 1.
     pub fn try_new(budget_bytes: u64) -> Result<Self, ConfigError> {
         if !(1..=LARGEST).contains(&budget_bytes) {
             return Err(ConfigError::new(format!(
-                "budget_bytes is {budget_bytes}, but must be from 1 to {LARGEST} (256 TiB)"
+                "budget_bytes is {budget_bytes}, but must be from 1 to {LARGEST} (64 TiB)"
             )));
         }
         let guard = Arc::new(Guard::new(budget_bytes));
@@ -164,7 +164,7 @@ impl<R> MemGuardLayer<R> {
     ///
     /// At most one runs at a time, on tokio's blocking threads; without a tokio runtime (with its timer) none is asked. A
     /// round asks in slices, so small that each call takes less than 500 µs, until enough is freed or nobody gives a
-    /// tenth of a slice any more. A request that would be refused waits for up to 250 ms; one that fits never waits.
+    /// tenth of a slice any more. Who waits for it, and for how long, is a matter of the [`policy`](Self::policy).
     ///
     /// A round is in vain if it freed less than a tenth of what was asked, or if the source did not fall by a tenth of it
     /// for the third time in a row. Nobody is then asked for a second, and refusals do not wait; after several in a row
@@ -235,6 +235,45 @@ impl<R> MemGuardLayer<R> {
         };
         let rest = |_| Duration::from_secs(600);
         self.guard_mut().set_profiles(HardJob::new(write, rest));
+        Ok(self)
+    }
+
+    /// What becomes of a request for which there is no room. Default: [`Policy::EvictThenReject`].
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// use memguard_layer::{MemGuardLayer, Policy};
+    ///
+    /// let wait = Duration::from_secs(2);
+    /// let guard = MemGuardLayer::new(256 << 20).policy(Policy::Delay { wait, max_waiting: 500 });
+    /// ```
+    ///
+    /// # Panics
+    ///
+    /// If the wait is not from 1 ms to an hour, or nobody may wait, which [`try_policy`](Self::try_policy) returns as an
+    /// error; or if a handle was taken, the layer cloned, or a service made of it before.
+    #[track_caller]
+    pub fn policy(self, policy: Policy) -> Self {
+        match self.try_policy(policy) {
+            Ok(layer) => layer,
+            Err(error) => panic!("{error}"),
+        }
+    }
+
+    /// As [`policy`](Self::policy), for one that comes from configuration.
+    ///
+    /// # Errors
+    ///
+    /// If the wait is not from 1 ms to an hour, or nobody may wait.
+    ///
+    /// # Panics
+    ///
+    /// If a handle was taken, the layer cloned, or a service made of it before.
+    #[track_caller]
+    pub fn try_policy(mut self, policy: Policy) -> Result<Self, ConfigError> {
+        policy.check()?;
+        self.guard_mut().set_policy(policy);
         Ok(self)
     }
 

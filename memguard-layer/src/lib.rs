@@ -90,7 +90,7 @@ mod sizing;
 pub mod source;
 
 pub use self::{
-    admission::{Priority, Reservation},
+    admission::{Policy, Priority, Reservation},
     body::{RequestBody, ResponseBody},
     error::ConfigError,
     future::ResponseFuture,

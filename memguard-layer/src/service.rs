@@ -14,11 +14,10 @@ use tower_service::Service;
 use crate::{
     BoxError, Head, OverloadedKind, ProblemDetails, Rejection, RequestBody, ResponseBody,
     ResponseFuture,
-    admission::{Demand, Need, Rules},
+    admission::{Demand, Need, Rules, make_room},
     body::{Account, Meter},
     future::{Reply, State, Waiting, Watch},
     guard::{Guard, Verdict},
-    reclaim::make_room,
     rejection::Asked,
 };
 
@@ -170,10 +169,14 @@ where
                 watch: None,
             });
         };
-        let verdict = settings.guard.admit(&demand);
-        let room = match &verdict {
-            Err(why) if why.kind == OverloadedKind::NoRoom => make_room(&settings.guard, demand),
-            _ => None,
+        let (verdict, room) = match settings.guard.admit(&demand) {
+            Err(why) if why.kind == OverloadedKind::NoRoom => {
+                match make_room(&settings.guard, demand) {
+                    Ok(room) => (Err(why), Some(room)),
+                    Err(verdict) => (verdict, None),
+                }
+            }
+            verdict => (verdict, None),
         };
         ResponseFuture::new(match room {
             None => settings.carry_out(verdict, &mut self.inner, request, &demand),

@@ -156,7 +156,7 @@ async fn the_handle_outlives_the_service_and_shares_its_figures() {
 fn wrong_settings_say_what_is_allowed() {
     assert_eq!(
         MemGuardLayer::try_new(0).unwrap_err().to_string(),
-        "budget_bytes is 0, but must be from 1 to 281474976710655 (256 TiB)"
+        "budget_bytes is 0, but must be from 1 to 70368744177663 (64 TiB)"
     );
     assert!(
         MemGuardLayer::try_new(u64::MAX)

@@ -8,27 +8,11 @@ use bytes::Bytes;
 use http::{Request, Response};
 use http_body_util::{BodyExt, Either, Empty};
 use memguard_layer::RequestBody;
-use support::{Feed, Upload, guard, poll_once, upload};
+use support::{Feed, Upload, guard, poll_once, random::Random, upload};
 use tower::{Layer, Service, service_fn};
 
 const KIB: u64 = 1024;
 const BUDGET: u64 = 1024 * KIB;
-
-/// xorshift64*: a seed makes a schedule, so a failure can be repeated.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, bound: u64) -> u64 {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        (self.0.wrapping_mul(0x2545_F491_4F6C_DD1D) >> 32) % bound
-    }
-
-    fn take<T>(&mut self, from: &mut Vec<T>) -> Option<T> {
-        (!from.is_empty()).then(|| from.swap_remove(self.below(from.len() as u64) as usize))
-    }
-}
 
 /// Streams the body back, drops it, reads one frame, or collects it and swallows its error: by the request's path.
 async fn handler(
@@ -50,7 +34,7 @@ async fn handler(
 }
 
 fn schedule(seed: u64) {
-    let mut random = Random(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1);
+    let mut random = Random::new(seed);
     let (layer, heap) = guard(BUDGET);
     let handle = layer.handle();
     let mut service = layer
@@ -73,7 +57,7 @@ fn schedule(seed: u64) {
                 .iter()
                 .for_each(|feed: &Feed| feed.data(random.below(80 * KIB) as usize)),
             6 => drop(random.take(&mut feeds).inspect(|feed| {
-                if random.0 & 1 == 0 {
+                if seed & 1 == 0 {
                     feed.fail();
                 }
             })),

@@ -30,7 +30,8 @@
 //! when the heap alone is over the budget.
 //!
 //! A body of unknown length holds 64 KiB for what the connection may read ahead, until it ends; each frame's share is
-//! reserved before the frame is handed over, and a share that does not fit ends the body.
+//! reserved before the frame is handed over, and a share that does not fit makes it wait for room or ends the body, as the
+//! policy says.
 //!
 //! # Why one word is enough
 //!
@@ -39,18 +40,62 @@
 //! What could still go wrong is a word that changed and changed back between reading and swapping: a frame moves to the
 //! heap, another request reserves as much, and the swap would succeed on a heap that was read before the move. The upper
 //! 16 bits count releases, so such a swap fails and the heap is read anew. Thus no byte of a guarded body is ever missing
-//! from the sum by which another is admitted. The price is a bound of 256 TiB for the budget.
+//! from the sum by which another is admitted. Two bits between them say that somebody waits for room: whoever comes later
+//! sees them in the word that he would swap, and whoever releases sees them in the word that he changes. The price is a
+//! bound of 64 TiB for the budget.
 
 use super::sync::{
     AtomicU64,
-    Ordering::{AcqRel, Acquire, Release},
+    Ordering::{AcqRel, Acquire},
 };
 
-const BITS: u32 = 48;
-const RELEASES: u64 = 1 << BITS;
-
 /// The largest budget, in bytes: what the word can hold.
-pub(crate) const LARGEST: u64 = RELEASES - 1;
+pub(crate) const LARGEST: u64 = (1 << 46) - 1;
+
+/// Half-read bodies wait for room; newcomers do.
+const BODIES: u64 = 1 << 46;
+const NEWCOMERS: u64 = 1 << 47;
+
+/// One release.
+const RELEASES: u64 = 1 << 48;
+
+/// Who asks for room, and so must let those go first who wait for it already.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Asker {
+    Newcomer,
+    /// Whose turn it is among the newcomers that wait.
+    FirstNewcomer,
+    /// A half-read body.
+    Body,
+    /// Whose turn it is among the bodies that wait.
+    FirstBody,
+}
+
+/// A line in which those wait who want room.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Queue {
+    Bodies,
+    Newcomers,
+}
+
+impl Queue {
+    const fn bit(self) -> u64 {
+        match self {
+            Self::Bodies => BODIES,
+            Self::Newcomers => NEWCOMERS,
+        }
+    }
+}
+
+impl Asker {
+    const fn behind(self) -> u64 {
+        match self {
+            Self::Newcomer => BODIES | NEWCOMERS,
+            Self::FirstNewcomer | Self::Body => BODIES,
+            Self::FirstBody => 0,
+        }
+    }
+}
 
 /// A number of bytes, and how many of them are promised.
 #[derive(Debug)]
@@ -80,10 +125,19 @@ impl Budget {
         self.word.load(Acquire) & LARGEST
     }
 
-    /// Promises `want` bytes if they fit beside the heap and all promises; `heap` is read anew for each try.
-    pub(crate) fn reserve(&self, want: u64, heap: impl Fn() -> u64) -> Result<(), Short> {
+    /// Promises `want` bytes if they fit beside the heap and all promises, and nobody is to go first; `heap` is read anew for
+    /// each try.
+    pub(crate) fn reserve(
+        &self,
+        want: u64,
+        asker: Asker,
+        heap: impl Fn() -> u64,
+    ) -> Result<(), Short> {
         let mut word = self.word.load(Acquire);
         loop {
+            if word & asker.behind() != 0 {
+                return Err(Short(want));
+            }
             let used = (word & LARGEST).saturating_add(heap());
             let after = used.saturating_add(want);
             if after > self.bytes {
@@ -103,15 +157,26 @@ impl Budget {
     /// Promises `bytes` whether they fit or not.
     pub(crate) fn insist(&self, bytes: u64) {
         let before = self.word.fetch_add(bytes, AcqRel);
-        debug_assert!(
-            (before & LARGEST) + bytes <= LARGEST,
-            "256 TiB are promised"
-        );
+        debug_assert!((before & LARGEST) + bytes <= LARGEST, "64 TiB are promised");
     }
 
-    /// Takes `bytes` of a promise back. What they stood for is in the heap by now, or will never be.
-    pub(crate) fn release(&self, bytes: u64) {
-        let before = self.word.fetch_add(RELEASES.wrapping_sub(bytes), Release);
+    /// Takes `bytes` of a promise back, and says whether somebody waits for them. What they stood for is in the heap by now,
+    /// or will never be.
+    #[must_use = "whoever waits must be told"]
+    pub(crate) fn release(&self, bytes: u64) -> bool {
+        let before = self.word.fetch_add(RELEASES.wrapping_sub(bytes), AcqRel);
         debug_assert!(before & LARGEST >= bytes, "released more than was reserved");
+        before & (BODIES | NEWCOMERS) != 0
+    }
+
+    /// Lets those who come from now on wait behind others. Whoever looks for room after this either finds what is released
+    /// or is told of it.
+    pub(crate) fn bar(&self, line: Queue) {
+        self.word.fetch_or(line.bit(), AcqRel);
+    }
+
+    /// Nobody waits in this line any more.
+    pub(crate) fn unbar(&self, line: Queue) {
+        self.word.fetch_and(!line.bit(), AcqRel);
     }
 }

@@ -18,7 +18,7 @@ use ::loom::{
     },
     thread,
 };
-use budget::{Budget, LARGEST};
+use budget::{Asker, Budget, LARGEST, Queue};
 
 const BUDGET: u64 = 10;
 const _: () = assert!(BUDGET <= LARGEST);
@@ -37,15 +37,18 @@ impl Process {
     }
 
     fn reserve(&self, bytes: u64) -> bool {
-        self.budget
-            .reserve(bytes, || self.heap.load(Relaxed))
-            .is_ok()
+        self.reserve_as(Asker::Newcomer, bytes)
+    }
+
+    fn reserve_as(&self, asker: Asker, bytes: u64) -> bool {
+        let heap = || self.heap.load(Relaxed);
+        self.budget.reserve(bytes, asker, heap).is_ok()
     }
 
     /// A frame arrives: first allocated, then no longer promised.
     fn arrive(&self, bytes: u64) {
         self.heap.fetch_add(bytes, Relaxed);
-        self.budget.release(bytes);
+        assert!(!self.budget.release(bytes), "nobody waits");
     }
 
     fn used(&self) -> u64 {
@@ -116,8 +119,8 @@ fn all_that_was_reserved_is_released() {
                 thread::spawn(move || {
                     if process.reserve(bytes) {
                         assert!(process.used() <= BUDGET);
-                        process.budget.release(1);
-                        process.budget.release(bytes - 1);
+                        assert!(!process.budget.release(1));
+                        assert!(!process.budget.release(bytes - 1));
                     }
                 })
             })
@@ -129,5 +132,59 @@ fn all_that_was_reserved_is_released() {
             (process.budget.reserved(), process.budget.bytes()),
             (0, BUDGET)
         );
+    });
+}
+
+#[test]
+fn who_waits_finds_what_is_released_or_is_told_of_it() {
+    for (queue, first) in [
+        (Queue::Newcomers, Asker::FirstNewcomer),
+        (Queue::Bodies, Asker::FirstBody),
+    ] {
+        ::loom::model(move || {
+            let process = Process::new(0);
+            assert!(process.reserve(6));
+            let other = Arc::clone(&process);
+            let told = thread::spawn(move || other.budget.release(6));
+            process.budget.bar(queue);
+            let found = process.reserve_as(first, 5);
+            let told = told.join().unwrap();
+            assert!(found || told, "it would wait for ever");
+            process.budget.unbar(queue);
+            assert_eq!(process.budget.reserved(), if found { 5 } else { 0 });
+        });
+    }
+}
+
+#[test]
+fn nobody_overtakes_a_line() {
+    ::loom::model(|| {
+        let process = Process::new(0);
+        let other = Arc::clone(&process);
+        let line = thread::spawn(move || {
+            other.budget.bar(Queue::Bodies);
+            let first = other.reserve_as(Asker::FirstBody, 6);
+            other.budget.unbar(Queue::Bodies);
+            first
+        });
+        let ours = process.reserve(6);
+        let first = line.join().unwrap();
+        assert!(
+            ours ^ first,
+            "one of them fits, and a newcomer gets it only if it came before the line"
+        );
+        assert_eq!(process.used(), 6);
+    });
+    ::loom::model(|| {
+        let process = Process::new(0);
+        process.budget.bar(Queue::Bodies);
+        let other = Arc::clone(&process);
+        let newcomers = thread::spawn(move || {
+            other.reserve(1)
+                || other.reserve_as(Asker::FirstNewcomer, 1)
+                || other.reserve_as(Asker::Body, 1)
+        });
+        assert!(process.reserve_as(Asker::FirstBody, 1));
+        assert!(!newcomers.join().unwrap());
     });
 }

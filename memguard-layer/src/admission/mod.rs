@@ -1,13 +1,18 @@
 //! What a request needs, and the promises that are made of the budget.
 
 mod budget;
+mod line;
 mod need;
+mod policy;
 mod priority;
 mod reservation;
 mod rules;
 
-pub(crate) use budget::{Budget, LARGEST, Short};
+pub(crate) use budget::{Asker, Budget, LARGEST, Short};
+pub(crate) use line::{Class, Line, Place, Room, make_room};
 pub(crate) use need::{Need, READ_AHEAD};
+pub use policy::Policy;
+pub(crate) use policy::{LONGEST_WAIT, Patience};
 pub use priority::Priority;
 pub(crate) use priority::is_shed;
 pub use reservation::Reservation;

@@ -2,6 +2,7 @@
 
 use std::{fmt, mem, sync::Arc};
 
+use super::Asker;
 use crate::guard::Guard;
 
 /// Bytes of the budget set aside for its holder; dropping it gives them back.
@@ -36,9 +37,11 @@ impl Reservation {
     }
 
     /// Reserves `bytes` more if they fit the budget, and says whether they did.
+    ///
+    /// They do not while request bodies that are half read wait for room.
     #[must_use = "without the room the bytes are not reserved"]
     pub fn grow(&mut self, bytes: u64) -> bool {
-        let fits = self.guard.reserve(bytes).is_ok();
+        let fits = self.guard.reserve(bytes, Asker::Body).is_ok();
         if fits {
             self.bytes += bytes;
         }

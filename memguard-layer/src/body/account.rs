@@ -1,13 +1,16 @@
 //! What one request body holds of the budget.
 
-use std::sync::{
-    Arc, OnceLock,
-    atomic::{AtomicU64, Ordering::Relaxed},
+use std::{
+    sync::{
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
+        atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
+    },
+    task::Waker,
 };
 
 use bytes::Bytes;
 
-use crate::{Overloaded, OverloadedKind, Reservation, guard::Guard};
+use crate::{Overloaded, Reservation, admission::Asker, guard::Guard};
 
 /// What a body, its frames and the future of its response know of each other.
 ///
@@ -19,8 +22,12 @@ pub(crate) struct Account {
     promised: AtomicU64,
     /// Bytes of frames that carry a promise and are alive.
     alive: AtomicU64,
+    /// Whether the body waits for room.
+    waits: AtomicBool,
     /// Why the guard ended the body.
     ended: OnceLock<Overloaded>,
+    /// Whom to wake when the guard ends it.
+    waker: Mutex<Option<Waker>>,
 }
 
 impl Account {
@@ -31,7 +38,9 @@ impl Account {
             guard,
             promised: AtomicU64::new(promised),
             alive: AtomicU64::new(0),
+            waits: AtomicBool::new(false),
             ended: OnceLock::new(),
+            waker: Mutex::new(None),
         })
     }
 
@@ -43,9 +52,30 @@ impl Account {
         self.promised.load(Relaxed)
     }
 
-    /// Adds `bytes` to the promise if they fit, and says whether they did.
-    pub(super) fn grow(&self, bytes: u64) -> bool {
-        let fits = self.guard.reserve(bytes).is_ok();
+    pub(super) fn alive(&self) -> u64 {
+        self.alive.load(Relaxed)
+    }
+
+    pub(super) const fn guard(&self) -> &Arc<Guard> {
+        &self.guard
+    }
+
+    pub(super) fn waits(&self) -> bool {
+        self.waits.load(Relaxed)
+    }
+
+    pub(super) fn set_waits(&self, waits: bool) {
+        self.waits.store(waits, Relaxed);
+    }
+
+    /// Adds `bytes` to the promise if they fit, and says whether they did. For none it is enough that the heap is within
+    /// the budget: a promise covers the body's bytes, not what a handler or the frames' bookkeeping makes of them.
+    pub(super) fn grow(&self, bytes: u64, asker: Asker) -> bool {
+        if bytes == 0 {
+            let budget = self.guard.budget().bytes();
+            return self.guard.measure().bytes_of(budget) <= budget;
+        }
+        let fits = self.guard.reserve(bytes, asker).is_ok();
         if fits {
             self.promised.fetch_add(bytes, Relaxed);
         }
@@ -55,12 +85,6 @@ impl Account {
     pub(super) fn release(&self, bytes: u64) {
         self.promised.fetch_sub(bytes, Relaxed);
         self.guard.release(bytes);
-    }
-
-    /// A promise covers the body's bytes, not what a handler or the frames' bookkeeping makes of them.
-    pub(super) fn heap_is_within_budget(&self) -> bool {
-        let budget = self.guard.budget().bytes();
-        self.guard.measure().bytes_of(budget) <= budget
     }
 
     /// Ties `share` bytes of the promise to a frame: they are given back when the last part of it is dropped.
@@ -80,30 +104,38 @@ impl Account {
         })
     }
 
-    /// Ends the body for want of room for a frame of `length` bytes that would cost `factor` times as much.
-    #[cold]
-    pub(super) fn end_for(&self, length: u64, factor: u64) -> Overloaded {
-        // A body that is held frame by frame and fills the budget alone will not fit next time either.
-        let alone = self
-            .alive
-            .load(Relaxed)
-            .saturating_add(length)
-            .saturating_mul(factor);
-        let kind = match alone > self.guard.budget().bytes() {
-            true => OverloadedKind::TooLarge,
-            false => OverloadedKind::NoRoom,
-        };
-        let wanted = length.saturating_mul(factor);
-        self.end(self.guard.overloaded(kind, self.guard.look().1, wanted))
-    }
-
     /// Ends the body, unless it has been; the reason is the first one.
-    fn end(&self, why: Overloaded) -> Overloaded {
+    #[cold]
+    pub(super) fn end(&self, why: Overloaded) -> Overloaded {
         let first = self.ended.get_or_init(|| {
             self.guard.count_ended();
             why
         });
+        let waker = self.waker().take();
+        if let Some(waker) = waker {
+            waker.wake();
+        }
         first.clone()
+    }
+
+    /// Ends the body for others, and wakes whoever waits for it.
+    pub(super) fn give_up(&self) {
+        self.end(self.guard.no_room(self.promised()));
+    }
+
+    /// Remembers whom to wake when the guard ends the body; false if it has.
+    pub(super) fn sleep(&self, waker: &Waker) -> bool {
+        let mut slot = self.waker();
+        if !slot.as_ref().is_some_and(|old| old.will_wake(waker)) {
+            *slot = Some(waker.clone());
+        }
+        drop(slot);
+        // Whoever ends it after this finds the waker; who did before has left the reason.
+        self.ended.get().is_none()
+    }
+
+    fn waker(&self) -> MutexGuard<'_, Option<Waker>> {
+        self.waker.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -3,24 +3,21 @@
 use std::{
     fmt,
     pin::Pin,
-    sync::Arc,
-    task::{Context, Poll, ready},
+    task::{Context, Poll},
 };
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use pin_project::pin_project;
 
-use super::Account;
-use crate::{
-    BoxError, Overloaded,
-    admission::{Demand, Need},
-};
+use super::{Meter, meter::Wait};
+use crate::BoxError;
 
 /// The request body as the guarded service sees it.
 ///
 /// Frames pass unchanged; each holds its part of the reservation until it is dropped. A frame that does not fit the
-/// budget becomes an error (an [`Overloaded`] in the box), after which the body has ended.
+/// budget waits for room, as long as the [`Policy`](crate::Policy) says, and is then replaced by an error (an
+/// [`Overloaded`](crate::Overloaded) in the box), after which the body has ended.
 ///
 /// # Cancel safety
 ///
@@ -30,7 +27,14 @@ pub struct RequestBody<B> {
     #[pin]
     inner: B,
     meter: Option<Meter>,
+    /// A frame that waits for room.
+    held: Option<Held>,
     ended: bool,
+}
+
+struct Held {
+    data: Bytes,
+    room: Wait,
 }
 
 impl<B> RequestBody<B> {
@@ -38,6 +42,7 @@ impl<B> RequestBody<B> {
         Self {
             inner,
             meter: None,
+            held: None,
             ended: false,
         }
     }
@@ -46,6 +51,7 @@ impl<B> RequestBody<B> {
         Self {
             inner,
             meter: Some(meter),
+            held: None,
             ended: false,
         }
     }
@@ -66,44 +72,83 @@ where
         if *this.ended {
             return Poll::Ready(None);
         }
-        let frame = match ready!(this.inner.as_mut().poll_frame(cx)) {
-            Some(Ok(frame)) => frame,
-            last => {
-                *this.meter = None;
-                return Poll::Ready(last.map(|error| error.map_err(Into::into)));
-            }
-        };
         let Some(meter) = this.meter else {
-            return Poll::Ready(Some(Ok(frame)));
+            return this.inner.poll_frame(cx).map_err(Into::into);
         };
-        let frame = match frame.into_data() {
-            Ok(data) => match meter.carry(data) {
-                Ok(data) => Frame::data(data),
-                Err(why) => {
-                    *this.meter = None;
-                    *this.ended = true;
-                    return Poll::Ready(Some(Err(why.into())));
+        let frame = loop {
+            if let Some(why) = meter.account().ended() {
+                break Err(why.clone());
+            }
+            let data = if let Some(held) = this.held {
+                match held.room.as_mut().poll(cx) {
+                    // The guard may end a body that waits for room, and end it from within that very call.
+                    Poll::Pending if meter.account().sleep(cx.waker()) => return Poll::Pending,
+                    Poll::Pending => continue,
+                    Poll::Ready(Ok(())) => this.held.take().expect("just polled").data,
+                    Poll::Ready(Err(why)) => break Err(meter.account().end(why)),
                 }
-            },
-            Err(trailers) => trailers,
+            } else {
+                let frame = match this.inner.as_mut().poll_frame(cx) {
+                    Poll::Ready(Some(Ok(frame))) => frame,
+                    Poll::Ready(last) => {
+                        *this.meter = None;
+                        return Poll::Ready(last.map(|error| error.map_err(Into::into)));
+                    }
+                    Poll::Pending if meter.listed() && !meter.account().sleep(cx.waker()) => {
+                        continue;
+                    }
+                    Poll::Pending => return Poll::Pending,
+                };
+                let data = match frame.into_data() {
+                    Ok(data) => data,
+                    Err(trailers) => break Ok(trailers),
+                };
+                let length = data.len() as u64;
+                if !meter.covers(length) {
+                    match meter.wait(length) {
+                        Ok(room) => *this.held = Some(Held { data, room }),
+                        Err(why) => break Err(meter.account().end(why)),
+                    }
+                    continue;
+                }
+                data
+            };
+            break Ok(Frame::data(meter.carry(data)));
         };
-        // Whoever reads to the end need not ask once more to learn that it was the end.
-        if this.inner.is_end_stream() {
-            *this.meter = None;
-        }
-        Poll::Ready(Some(Ok(frame)))
+        Poll::Ready(Some(match frame {
+            Ok(frame) => {
+                // Whoever reads to the end need not ask once more to learn that it was the end.
+                if this.inner.is_end_stream() {
+                    *this.meter = None;
+                }
+                Ok(frame)
+            }
+            Err(why) => {
+                *this.held = None;
+                *this.meter = None;
+                *this.ended = true;
+                Err(why.into())
+            }
+        }))
     }
 
     fn is_end_stream(&self) -> bool {
-        self.ended || self.inner.is_end_stream()
+        self.ended || self.held.is_none() && self.inner.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {
         if self.ended {
-            SizeHint::with_exact(0)
-        } else {
-            self.inner.size_hint()
+            return SizeHint::with_exact(0);
         }
+        let mut hint = self.inner.size_hint();
+        if let Some(held) = &self.held {
+            let length = held.data.len() as u64;
+            if let Some(upper) = hint.upper() {
+                hint.set_upper(upper.saturating_add(length));
+            }
+            hint.set_lower(hint.lower().saturating_add(length));
+        }
+        hint
     }
 }
 
@@ -113,60 +158,5 @@ impl<B> fmt::Debug for RequestBody<B> {
             .field("meter", &self.meter)
             .field("ended", &self.ended)
             .finish_non_exhaustive()
-    }
-}
-
-/// The promise of one body: what its coming frames will cost.
-#[derive(Debug)]
-pub(crate) struct Meter {
-    account: Arc<Account>,
-    /// For all frames to come, or, if their number is unknown, for what the connection may read ahead.
-    ahead: u64,
-    /// Whether `ahead` is for the body's whole length; otherwise frames add their own.
-    whole: bool,
-    factor: u64,
-}
-
-impl Meter {
-    /// For a body that `demand` was made for, and that is alone in its account.
-    pub(crate) fn new(account: Arc<Account>, demand: &Demand) -> Self {
-        Self {
-            ahead: account.promised(),
-            account,
-            whole: matches!(demand.need, Need::Whole(_)),
-            factor: demand.factor.into(),
-        }
-    }
-
-    /// Moves a frame, which is in the heap by now, from promised to counted, and ties the promise for its copies to it.
-    fn carry(&mut self, data: Bytes) -> Result<Bytes, Overloaded> {
-        let length = data.len() as u64;
-        let copies = length.saturating_mul(self.factor.saturating_sub(1));
-        let promised = if self.whole {
-            self.ahead.min(copies)
-        } else {
-            0
-        };
-        let fits = match copies - promised {
-            0 => self.account.heap_is_within_budget(),
-            missing => self.account.grow(missing),
-        };
-        if !fits {
-            return Err(self.account.end_for(length, self.factor));
-        }
-        self.ahead -= promised;
-        let data = self.account.carry(data, copies);
-        if self.whole {
-            let arrived = length.min(self.ahead);
-            self.ahead -= arrived;
-            self.account.release(arrived);
-        }
-        Ok(data)
-    }
-}
-
-impl Drop for Meter {
-    fn drop(&mut self) {
-        self.account.release(self.ahead);
     }
 }

@@ -6,31 +6,17 @@ mod slice;
 
 use std::{
     fmt,
-    future::Future,
-    pin::Pin,
-    sync::{Arc, PoisonError, RwLock, RwLockReadGuard},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard},
     thread,
-    time::Duration,
 };
 
-use tokio::{
-    runtime::Handle,
-    sync::watch,
-    time::{Instant, timeout_at},
-};
+use tokio::{runtime::Handle, time::Instant};
 
 use self::{
     record::{Outcome, Record},
     slice::Slice,
 };
-use crate::{
-    OverloadedKind,
-    admission::Demand,
-    guard::{Guard, Verdict},
-};
-
-/// The longest a request waits for room, over all rounds.
-pub(crate) const LONGEST_WAIT: Duration = Duration::from_millis(250);
+use crate::guard::Guard;
 
 type Reclaimer = Arc<dyn Fn(u64) -> u64 + Send + Sync>;
 
@@ -45,8 +31,7 @@ struct State {
 pub(crate) struct Evictor {
     /// In order of priority.
     reclaimers: RwLock<Vec<Reclaimer>>,
-    /// Told of the end of each round.
-    state: watch::Sender<State>,
+    state: Mutex<State>,
 }
 
 impl Evictor {
@@ -58,7 +43,11 @@ impl Evictor {
     }
 
     pub(crate) fn record(&self) -> Record {
-        self.state.borrow().record
+        self.state().record
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn reclaimers(&self) -> RwLockReadGuard<'_, Vec<Reclaimer>> {
@@ -76,43 +65,37 @@ impl Evictor {
         let Ok(runtime) = Handle::try_current() else {
             return false;
         };
-        let mut running = true;
-        let mut ours = false;
-        self.state.send_if_modified(|state| {
-            if !state.running {
-                ours = !state.record.is_paused(Instant::now());
-                (running, state.running) = (ours, ours);
-            }
-            // Only the end of a round is news.
-            false
-        });
-        if ours {
-            let round = Round {
-                guard: Arc::clone(guard),
-                outcome: Outcome {
-                    asked: ask,
-                    ..Outcome::default()
-                },
-            };
-            let reclaimers = self.reclaimers().clone();
-            runtime.spawn_blocking(move || round.run(&reclaimers));
+        let mut state = self.state();
+        if state.running {
+            return true;
         }
-        running
+        if state.record.is_paused(Instant::now()) {
+            return false;
+        }
+        state.running = true;
+        drop(state);
+        let round = Round {
+            guard: Arc::clone(guard),
+            outcome: Outcome {
+                asked: ask,
+                ..Outcome::default()
+            },
+        };
+        let reclaimers = self.reclaimers().clone();
+        runtime.spawn_blocking(move || round.run(&reclaimers));
+        true
     }
 
     /// Memory is not short any more.
     pub(crate) fn forget(&self) {
-        self.state.send_if_modified(|state| {
-            state.record.forget();
-            false
-        });
+        self.state().record.forget();
     }
 }
 
 impl fmt::Debug for Evictor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Evictor")
-            .field("state", &*self.state.borrow())
+            .field("state", &*self.state())
             .finish_non_exhaustive()
     }
 }
@@ -148,6 +131,7 @@ impl Round {
                 return;
             }
             slice = slice.after(start.elapsed());
+            self.guard.line().wake();
             // Whoever waits for what the reclaimer locks comes first.
             thread::yield_now();
         }
@@ -156,36 +140,10 @@ impl Round {
 
 impl Drop for Round {
     fn drop(&mut self) {
-        self.guard.evictor().state.send_modify(|state| {
-            state.running = false;
-            state.record = state.record.after(self.outcome, Instant::now());
-        });
+        let mut state = self.guard.evictor().state();
+        state.running = false;
+        state.record = state.record.after(self.outcome, Instant::now());
+        drop(state);
+        self.guard.line().wake();
     }
-}
-
-/// The verdict on a request that had to wait.
-pub(crate) type Room = Pin<Box<dyn Future<Output = Verdict> + Send>>;
-
-/// Waits for rounds of reclaim until what `demand` wants fits, a round is in vain, or [`LONGEST_WAIT`] is over; `None` if
-/// there is nothing to wait for. Holds nothing while it waits.
-pub(crate) fn make_room(guard: &Arc<Guard>, demand: Demand) -> Option<Room> {
-    // Before the round starts, so that its end cannot be missed.
-    let mut rounds = guard.evictor().state.subscribe();
-    if !guard.evict_for(demand.bytes()) {
-        return None;
-    }
-    let guard = Arc::clone(guard);
-    Some(Box::pin(async move {
-        let deadline = Instant::now() + LONGEST_WAIT;
-        loop {
-            let in_time = timeout_at(deadline, rounds.changed()).await.is_ok();
-            match guard.admit_after_reclaim(&demand) {
-                Err(why)
-                    if in_time
-                        && why.kind == OverloadedKind::NoRoom
-                        && guard.evict_for(demand.bytes()) => {}
-                verdict => return verdict,
-            }
-        }
-    }))
 }

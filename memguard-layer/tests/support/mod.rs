@@ -4,6 +4,7 @@
 
 #[cfg(target_os = "linux")]
 pub(crate) mod purge;
+pub(crate) mod random;
 
 use std::{
     convert::Infallible,
