@@ -37,6 +37,9 @@ pub(crate) struct Guard {
     policy: Policy,
     line: Line,
     bodies: Bodies,
+    /// Whether bodies are ended at `Hard`.
+    ends_bodies: bool,
+    unready_after: Duration,
     /// Started at `Hard`.
     purges: Vec<Arc<HardJob>>,
     /// Likewise.
@@ -60,6 +63,8 @@ impl Guard {
             policy: Policy::default(),
             line: Line::default(),
             bodies: Bodies::default(),
+            ends_bodies: true,
+            unready_after: Duration::from_secs(10),
             purges: Vec::new(),
             profiles: None,
             retry_after: Duration::from_secs(1),
@@ -96,6 +101,14 @@ impl Guard {
 
     pub(crate) const fn set_policy(&mut self, policy: Policy) {
         self.policy = policy;
+    }
+
+    pub(crate) const fn set_ends_bodies(&mut self, ends: bool) {
+        self.ends_bodies = ends;
+    }
+
+    pub(crate) const fn set_unready_after(&mut self, time: Duration) {
+        self.unready_after = time;
     }
 
     pub(crate) const fn set_retry_after(&mut self, delay: Duration) {
@@ -203,7 +216,15 @@ impl Guard {
         if level < Level::Soft {
             self.evictor.forget();
         }
-        self.relieve(heap, level);
+        let helped = self.relieve(heap, level);
+        if level == Level::Hard && !helped && self.ends_bodies {
+            self.bodies.end_largest(self.gauge.above_hard(heap));
+        }
+    }
+
+    pub(crate) fn is_ready(self: &Arc<Self>) -> bool {
+        let (_, level) = self.look();
+        level < Level::Hard || self.gauge.stay(self.start.elapsed()) < self.unready_after
     }
 
     pub(crate) fn rejected(&self) -> u64 {
@@ -280,11 +301,9 @@ impl Guard {
             && !self.evictor.start(self, used - span.start)
     }
 
-    /// Starts a round of reclaim if memory is getting short.
-    fn relieve(self: &Arc<Self>, heap: u64, level: Level) {
-        if level >= Level::Soft {
-            self.evictor.start(self, self.gauge.above_target(heap));
-        }
+    /// Starts a round of reclaim if memory is getting short, and says whether one is under way.
+    fn relieve(self: &Arc<Self>, heap: u64, level: Level) -> bool {
+        level >= Level::Soft && self.evictor.start(self, self.gauge.above_target(heap))
     }
 
     pub(crate) fn judge(self: &Arc<Self>, demand: &Demand, level: Level, asker: Asker) -> Verdict {

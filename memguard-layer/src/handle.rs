@@ -79,6 +79,31 @@ impl MemGuardHandle {
         self.guard.watch_level()
     }
 
+    /// Whether the service should get requests: not once the level has been [`Level::Hard`] for
+    /// [long](crate::MemGuardLayer::unready_after), since it refuses all of them; again as soon as it is not.
+    ///
+    /// For the readiness probe of a load balancer or of Kubernetes, not for a liveness probe: a process that is killed for
+    /// it loses what others could still get.
+    ///
+    /// ```
+    /// use axum::{Router, http::StatusCode, routing::get};
+    /// use memguard_layer::MemGuardLayer;
+    ///
+    /// let guard = MemGuardLayer::new(256 << 20).exempt(|head| head.uri.path() == "/readyz");
+    /// let handle = guard.handle();
+    /// let readyz = move || async move {
+    ///     match handle.ready() {
+    ///         true => (StatusCode::OK, "ready\n"),
+    ///         false => (StatusCode::SERVICE_UNAVAILABLE, "short of memory\n"),
+    ///     }
+    /// };
+    /// let app: Router = Router::new().route("/readyz", get(readyz)).layer(guard);
+    /// ```
+    #[must_use]
+    pub fn ready(&self) -> bool {
+        self.guard.is_ready()
+    }
+
     /// Bytes in use at this moment, by the source.
     #[must_use]
     pub fn heap(&self) -> u64 {

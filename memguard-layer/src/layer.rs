@@ -1,20 +1,15 @@
 //! The layer and its settings.
 
-use std::{fmt, path::PathBuf, sync::Arc, time::Duration};
+use std::{fmt, sync::Arc};
 
 use http::Response;
 use tower_layer::Layer;
 
 use crate::{
-    ConfigError, Head, MemGuard, MemGuardHandle, Overloaded, Policy, Priority, ProblemDetails,
-    Source, Thresholds,
-    admission::{Factor, LARGEST, Rules},
-    cgroup::Cgroup,
+    ConfigError, Head, MemGuard, MemGuardHandle, Overloaded, ProblemDetails, Thresholds,
+    admission::{LARGEST, Rules},
     guard::Guard,
-    hard::HardJob,
-    profile,
     service::Settings,
-    source::Chosen,
 };
 
 /// Guards the services it wraps by one budget of heap bytes; see the [crate's documentation](crate).
@@ -66,57 +61,6 @@ impl MemGuardLayer {
 }
 
 impl<R> MemGuardLayer<R> {
-    /// Where the number of bytes in use comes from; any `Fn() -> u64` will do.
-    ///
-    /// Default: the [`Heap`](crate::Heap) if one is installed; else jemalloc's statistics, with the feature `jemalloc`
-    /// and if it is the process's allocator; else, on Linux, the resident set, which is slow to fall after bytes were
-    /// freed; else nothing, and only reservations count. [`source`](crate::source) has them all.
-    ///
-    /// # Panics
-    ///
-    /// If a source was set before, or the guard is already in use.
-    #[track_caller]
-    pub fn source(self, source: impl Source) -> Self {
-        let set = self.settings.guard.set_source(Box::new(source));
-        assert!(
-            set.is_ok(),
-            "the source is set once, before the guard is first used"
-        );
-        self
-    }
-
-    /// Guards `cgroup` as its second bound: see [`cgroup`](crate::cgroup).
-    ///
-    /// Default: the process's own, if it or one above it has a limit.
-    ///
-    /// # Panics
-    ///
-    /// If the guard is already in use.
-    #[track_caller]
-    pub fn with_cgroup(self, cgroup: Cgroup) -> Self {
-        self.choose_cgroup(Chosen::This(cgroup))
-    }
-
-    /// Looks at no cgroup: the source alone bounds what is admitted.
-    ///
-    /// # Panics
-    ///
-    /// If the guard is already in use.
-    #[track_caller]
-    pub fn without_cgroup(self) -> Self {
-        self.choose_cgroup(Chosen::No)
-    }
-
-    #[track_caller]
-    fn choose_cgroup(self, cgroup: Chosen) -> Self {
-        let set = self.settings.guard.set_cgroup(cgroup);
-        assert!(
-            set.is_ok(),
-            "the cgroup is set before the guard is first used"
-        );
-        self
-    }
-
     /// Where levels begin and end, instead of 75/70, 85/80 and 95/88 % of the budget.
     ///
     /// # Panics
@@ -148,9 +92,17 @@ impl<R> MemGuardLayer<R> {
         Ok(self)
     }
 
+    pub(crate) const fn rules_mut(&mut self) -> &mut Rules {
+        &mut self.settings.rules
+    }
+
+    pub(crate) fn guard(&self) -> &Guard {
+        &self.settings.guard
+    }
+
     /// The guard, while nobody else has it.
     #[track_caller]
-    fn guard_mut(&mut self) -> &mut Guard {
+    pub(crate) fn guard_mut(&mut self) -> &mut Guard {
         Arc::get_mut(&mut self.settings.guard)
             .expect("a guard is set up before a handle, a clone or a service is made of its layer")
     }
@@ -173,199 +125,6 @@ impl<R> MemGuardLayer<R> {
     /// Works at any time, also for services that are already running.
     pub fn reclaim_with(self, reclaim: impl Fn(u64) -> u64 + Send + Sync + 'static) -> Self {
         self.settings.guard.evictor().add(Arc::new(reclaim));
-        self
-    }
-
-    /// Calls `purge` at [`Level::Hard`](crate::Level::Hard), to make the allocator give back what it keeps: one of
-    /// [`purge`](crate::purge)'s functions, or your own. Default: none.
-    ///
-    /// It runs on one of tokio's blocking threads, and then rests for a second at least and for 19 times as long as it
-    /// took, so that it takes a twentieth of the time at most. Called again, this adds one more.
-    ///
-    /// ```
-    /// # #[cfg(all(target_os = "linux", target_env = "gnu"))] {
-    /// use memguard_layer::{MemGuardLayer, purge};
-    ///
-    /// let guard = MemGuardLayer::new(256 << 20).purge_with(purge::glibc);
-    /// # }
-    /// ```
-    ///
-    /// # Panics
-    ///
-    /// If a handle was taken, the layer cloned, or a service made of it before.
-    #[track_caller]
-    pub fn purge_with(mut self, purge: impl Fn() + Send + Sync + 'static) -> Self {
-        let rest = |took: Duration| took.saturating_mul(19).max(Duration::from_secs(1));
-        self.guard_mut().add_purge(HardJob::new(purge, rest));
-        self
-    }
-
-    /// Writes a [heap profile](crate::profile) into `directory` at [`Level::Hard`](crate::Level::Hard): `heap-` and the
-    /// time in milliseconds since 1970, `.pb.gz`. Default: none.
-    ///
-    /// One is written when the level becomes `Hard`, and another ten minutes later at the earliest. It is made on one of
-    /// tokio's blocking threads. Old files stay; a failure is told to `tracing`, with this crate's feature of that name.
-    ///
-    /// # Errors
-    ///
-    /// If `directory` is none, or something is missing that [`profile`](crate::profile) lists.
-    ///
-    /// # Panics
-    ///
-    /// If a handle was taken, the layer cloned, or a service made of it before.
-    #[track_caller]
-    pub fn profile_at_hard(mut self, directory: impl Into<PathBuf>) -> Result<Self, ConfigError> {
-        let directory = directory.into();
-        if !directory.is_dir() {
-            return Err(ConfigError::new(format!(
-                "profiles are to be written into {}, but that is no directory",
-                directory.display()
-            )));
-        }
-        profile::available().map_err(|error| ConfigError::new(error.to_string()))?;
-        let write = move || {
-            let _written = profile::dump(&directory);
-            #[cfg(feature = "tracing")]
-            match _written {
-                Ok(file) => {
-                    tracing::warn!(file = %file.display(), "the heap is nearly full: profile written")
-                }
-                Err(error) => tracing::error!(%error, "the heap is nearly full: no profile"),
-            }
-        };
-        let rest = |_| Duration::from_secs(600);
-        self.guard_mut().set_profiles(HardJob::new(write, rest));
-        Ok(self)
-    }
-
-    /// What becomes of a request for which there is no room. Default: [`Policy::EvictThenReject`].
-    ///
-    /// ```
-    /// use std::time::Duration;
-    ///
-    /// use memguard_layer::{MemGuardLayer, Policy};
-    ///
-    /// let wait = Duration::from_secs(2);
-    /// let guard = MemGuardLayer::new(256 << 20).policy(Policy::Delay { wait, max_waiting: 500 });
-    /// ```
-    ///
-    /// # Panics
-    ///
-    /// If the wait is not from 1 ms to an hour, or nobody may wait, which [`try_policy`](Self::try_policy) returns as an
-    /// error; or if a handle was taken, the layer cloned, or a service made of it before.
-    #[track_caller]
-    pub fn policy(self, policy: Policy) -> Self {
-        match self.try_policy(policy) {
-            Ok(layer) => layer,
-            Err(error) => panic!("{error}"),
-        }
-    }
-
-    /// As [`policy`](Self::policy), for one that comes from configuration.
-    ///
-    /// # Errors
-    ///
-    /// If the wait is not from 1 ms to an hour, or nobody may wait.
-    ///
-    /// # Panics
-    ///
-    /// If a handle was taken, the layer cloned, or a service made of it before.
-    #[track_caller]
-    pub fn try_policy(mut self, policy: Policy) -> Result<Self, ConfigError> {
-        policy.check()?;
-        self.guard_mut().set_policy(policy);
-        Ok(self)
-    }
-
-    /// How many times its own length a request body costs at its worst, while it is handled. Default: 2.
-    ///
-    /// 2 is right for a handler that takes the whole body: it holds the frames and the buffer they are joined in for a
-    /// moment. 1 suits handlers that keep the frames, or stream them on to one that may be slow. Parsing into a tree may
-    /// ask for more. 0 is for handlers that hand each frame on before they take the next, as a proxy does: such a body is
-    /// metered as one of unknown length and may be larger than the budget.
-    pub fn body_factor(mut self, factor: u32) -> Self {
-        self.settings.rules.factor = Factor::Always(factor);
-        self
-    }
-
-    /// As [`body_factor`](Self::body_factor), for each route its own.
-    ///
-    /// ```
-    /// # use memguard_layer::MemGuardLayer;
-    /// let guard = MemGuardLayer::new(256 << 20).body_factor_by(|head| match head.uri.path() {
-    ///     "/proxy" => 0,
-    ///     "/import" => 5, // JSON, parsed into a tree
-    ///     _ => 2,
-    /// });
-    /// ```
-    pub fn body_factor_by(mut self, by: impl Fn(&Head<'_>) -> u32 + Send + Sync + 'static) -> Self {
-        self.settings.rules.factor = Factor::By(Arc::new(by));
-        self
-    }
-
-    /// How many bytes a handler allocates by itself: the response it builds, a result set, an image it decodes. Default: 0.
-    ///
-    /// They are promised when the request is admitted, on top of what its body costs, until the head of its response is
-    /// ready; what it made is in the heap by then. Without it nothing is reserved for a request without a body, and a
-    /// thousand of them may wait for a database together before each builds its megabyte.
-    ///
-    /// ```
-    /// # use memguard_layer::MemGuardLayer;
-    /// let guard = MemGuardLayer::new(256 << 20).handler_bytes(|head| match head.uri.path() {
-    ///     "/report" => 8 << 20,
-    ///     _ => 0,
-    /// });
-    /// ```
-    pub fn handler_bytes(mut self, by: impl Fn(&Head<'_>) -> u64 + Send + Sync + 'static) -> Self {
-        self.settings.rules.handler = Some(Arc::new(by));
-        self
-    }
-
-    /// Lets requests pass always and unmetered for which `exempt` is true: health checks. Default: none.
-    pub fn exempt(mut self, exempt: impl Fn(&Head<'_>) -> bool + Send + Sync + 'static) -> Self {
-        self.settings.rules.exempt = Some(Arc::new(exempt));
-        self
-    }
-
-    /// How much it matters to answer a request. Default: [`Priority::Normal`] for all.
-    ///
-    /// Those of low priority are shed before others have to be refused, once caches have nothing more to give: none at
-    /// 85 % of the budget, where [`Level::Soft`](crate::Level::Soft) begins, all at 95 %, where
-    /// [`Level::Hard`](crate::Level::Hard) does, and a share of them at random between. For a request without a body it
-    /// is the heap that counts, for others the heap with all that is promised and what they would need themselves.
-    ///
-    /// ```
-    /// # use memguard_layer::{MemGuardLayer, Priority};
-    /// let guard = MemGuardLayer::new(256 << 20).priority(|head| match head.headers.get("sec-purpose") {
-    ///     Some(purpose) if purpose.as_bytes().starts_with(b"prefetch") => Priority::Low,
-    ///     _ => Priority::Normal,
-    /// });
-    /// ```
-    pub fn priority(mut self, by: impl Fn(&Head<'_>) -> Priority + Send + Sync + 'static) -> Self {
-        self.settings.rules.priority = Some(Arc::new(by));
-        self
-    }
-
-    /// What a refused client is told to wait at least, in whole seconds rounded up, at least 1. Default: 1 s.
-    ///
-    /// # Panics
-    ///
-    /// If a handle was taken, the layer cloned, or a service made of it before.
-    #[track_caller]
-    pub fn retry_after(mut self, delay: Duration) -> Self {
-        self.guard_mut().set_retry_after(delay);
-        self
-    }
-
-    /// How much longer a refused client may be told to wait, each by a random part of it, so that clients refused together
-    /// do not come back together. Default: 2 s.
-    ///
-    /// # Panics
-    ///
-    /// If a handle was taken, the layer cloned, or a service made of it before.
-    #[track_caller]
-    pub fn retry_jitter(mut self, jitter: Duration) -> Self {
-        self.guard_mut().set_retry_jitter(jitter);
         self
     }
 

@@ -81,6 +81,7 @@ mod head;
 pub mod heap;
 mod layer;
 mod level;
+mod memory;
 pub mod profile;
 pub mod purge;
 mod reclaim;

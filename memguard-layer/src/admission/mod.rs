@@ -7,6 +7,7 @@ mod policy;
 mod priority;
 mod reservation;
 mod rules;
+mod settings;
 
 pub(crate) use budget::{Asker, Budget, LARGEST, Short};
 pub(crate) use line::{Class, Line, Place, Room, make_room};

@@ -22,6 +22,8 @@ pub(crate) struct Account {
     promised: AtomicU64,
     /// Bytes of frames that carry a promise and are alive.
     alive: AtomicU64,
+    /// Whether more of the body may come.
+    open: AtomicBool,
     /// Whether the body waits for room.
     waits: AtomicBool,
     /// Why the guard ended the body.
@@ -38,6 +40,7 @@ impl Account {
             guard,
             promised: AtomicU64::new(promised),
             alive: AtomicU64::new(0),
+            open: AtomicBool::new(true),
             waits: AtomicBool::new(false),
             ended: OnceLock::new(),
             waker: Mutex::new(None),
@@ -58,6 +61,16 @@ impl Account {
 
     pub(super) const fn guard(&self) -> &Arc<Guard> {
         &self.guard
+    }
+
+    pub(super) fn is_open(&self) -> bool {
+        self.open.load(Relaxed)
+    }
+
+    /// No more of the body will come: what was promised `ahead` of it is given back.
+    pub(super) fn close(&self, ahead: u64) {
+        self.open.store(false, Relaxed);
+        self.release(ahead);
     }
 
     pub(super) fn waits(&self) -> bool {

@@ -1,6 +1,9 @@
 //! The bodies that the guard may have to end.
 
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::{
+    cmp::Reverse,
+    sync::{Arc, Mutex, PoisonError, Weak},
+};
 
 use super::Account;
 /// Accounts of bodies that are large, or wait for room. The others are not worth the lock.
@@ -22,6 +25,27 @@ impl Bodies {
     fn all(&self) -> Vec<Arc<Account>> {
         let listed = self.listed.lock().unwrap_or_else(PoisonError::into_inner);
         listed.iter().filter_map(Weak::upgrade).collect()
+    }
+
+    /// Ends the largest bodies that are still being read, until what they hold is `bytes` or nothing is left to end.
+    pub(crate) fn end_largest(&self, bytes: u64) {
+        let mut bodies = self.all();
+        // What those hold that ended before is on its way out.
+        let gone: u64 = bodies
+            .iter()
+            .filter(|account| account.ended().is_some())
+            .map(|account| account.alive())
+            .sum();
+        bodies.retain(|account| account.is_open() && account.ended().is_none());
+        bodies.sort_by_key(|account| Reverse(account.alive()));
+        let mut left = bytes.saturating_sub(gone);
+        for account in bodies {
+            if left == 0 {
+                return;
+            }
+            left = left.saturating_sub(account.alive());
+            account.give_up();
+        }
     }
 
     /// Ends one body if all that is promised is held by bodies that wait: then nobody gives anything back. `first` is the

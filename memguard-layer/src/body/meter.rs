@@ -141,7 +141,7 @@ impl Meter {
 
 impl Drop for Meter {
     fn drop(&mut self) {
-        self.account.release(self.ahead);
+        self.account.close(self.ahead);
     }
 }
 

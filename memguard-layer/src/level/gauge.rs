@@ -81,6 +81,16 @@ impl Gauge {
         self.bounds.enter[1]..self.bounds.enter[2]
     }
 
+    /// How far `heap` is above where `Hard` is left.
+    pub(crate) const fn above_hard(&self, heap: u64) -> u64 {
+        (heap + 1).saturating_sub(self.bounds.leave[2])
+    }
+
+    /// For how long the level has been what it is.
+    pub(crate) fn stay(&self, now: Duration) -> Duration {
+        now.saturating_sub(unpack(self.word.load(Relaxed)).since)
+    }
+
     /// How far `heap` is above what reclaim aims for: the entry of `Elevated`, well below `Soft`, so that it does not run
     /// for every request.
     pub(crate) const fn above_target(&self, heap: u64) -> u64 {
