@@ -98,11 +98,12 @@ where
                         watch,
                     } => {
                         let result = ready!(future.poll(cx));
-                        // A handler that swallowed the error of its body did not see the whole request.
-                        if let Some(Watch { account, reply }) = watch
-                            && let Some(why) = account.ended()
-                        {
-                            return Poll::Ready(Ok(reply.say(why)));
+                        if let Some(Watch { account, reply }) = watch {
+                            account.answered();
+                            // A handler that swallowed the error of its body did not see the whole request.
+                            if let Some(why) = account.ended() {
+                                return Poll::Ready(Ok(reply.say(why)));
+                            }
                         }
                         // What it has allocated is in the heap by now.
                         let mut promise = promise.take();

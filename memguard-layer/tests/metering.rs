@@ -2,12 +2,13 @@
 
 mod support;
 
-use std::{convert::Infallible, pin::pin};
+use std::{convert::Infallible, pin::pin, sync::Arc};
 
 use http::{Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full};
 use memguard_layer::{Overloaded, RequestBody};
-use support::{collect, echo, guard, poll_once, request, upload};
+use support::{Upload, at_once, collect, echo, guard, poll_once, request, upload};
+use tokio::sync::Notify;
 use tower::{Layer, Service, ServiceExt, service_fn};
 
 const KIB: u64 = 1024;
@@ -56,7 +57,6 @@ async fn a_body_of_unknown_length_grows_frame_by_frame() {
     let handle = layer.handle();
     let (feed, body) = upload(None);
     let mut body = layer
-        .body_factor(3)
         .layer(echo())
         .oneshot(request(body))
         .await
@@ -69,20 +69,62 @@ async fn a_body_of_unknown_length_grows_frame_by_frame() {
     );
     feed.data(100 * 1024);
     let first = body.frame().await.unwrap().unwrap();
-    assert_eq!(handle.reserved(), 264 * KIB);
+    assert_eq!(handle.reserved(), 164 * KIB);
     feed.data(1024);
     let second = body.frame().await.unwrap().unwrap();
-    assert_eq!(handle.reserved(), 266 * KIB);
+    assert_eq!(handle.reserved(), 165 * KIB);
     drop(first);
-    assert_eq!(handle.reserved(), 66 * KIB);
+    assert_eq!(handle.reserved(), 65 * KIB);
     drop(feed);
     assert!(body.frame().await.is_none());
-    assert_eq!(
-        handle.reserved(),
-        2 * KIB,
-        "it has ended, one frame is alive"
-    );
+    assert_eq!(handle.reserved(), KIB, "it has ended, one frame is alive");
     drop(second);
+    assert_eq!(handle.reserved(), 0);
+}
+
+/// A handler that waits with the whole body, joined; and one whose response is its body, which waits for nothing.
+#[tokio::test]
+async fn what_is_made_of_a_whole_body_stays_promised_until_the_response_is_ready() {
+    let (layer, _heap) = guard(1000 * KIB);
+    let layer = layer.body_factor(5);
+    let handle = layer.handle();
+    for length in [Some(100 * KIB), None] {
+        let parsed = Arc::new(Notify::new());
+        let waits = Arc::clone(&parsed);
+        let mut service = layer.layer(service_fn(move |request: Request<RequestBody<Upload>>| {
+            let waits = Arc::clone(&waits);
+            async move {
+                let body = request.into_body().collect().await.unwrap().to_bytes();
+                waits.notified().await;
+                Ok::<_, Infallible>(Response::new(body.len().to_string()))
+            }
+        }));
+        let (feed, body) = upload(length);
+        let mut response = Box::pin(service.call(request(body)));
+        // Two, since a single frame would not be copied.
+        feed.data(50 * 1024);
+        feed.data(50 * 1024);
+        drop(feed);
+        assert!(poll_once(response.as_mut()).is_pending());
+        assert_eq!(handle.reserved(), 300 * KIB, "all but the joined copy");
+        parsed.notify_one();
+        assert!(poll_once(response.as_mut()).is_ready());
+        assert_eq!(handle.reserved(), 0);
+
+        let (feed, body) = upload(length);
+        let mut body = at_once(layer.layer(echo()).oneshot(request(body)))
+            .unwrap()
+            .into_body();
+        feed.data(50 * 1024);
+        let frame = body.frame().await;
+        drop(feed);
+        assert_eq!(
+            handle.reserved(),
+            50 * KIB + length.map_or(64 * KIB, |_| 250 * KIB),
+            "a copy, and what is to come"
+        );
+        drop(frame);
+    }
     assert_eq!(handle.reserved(), 0);
 }
 

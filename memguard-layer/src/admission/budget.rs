@@ -10,14 +10,17 @@
 //! | --- | --- | --- |
 //! | admitted, nothing read | 0 | `factor × L` |
 //! | a frame of `n` was read by the connection, nobody polled it | `n` | `factor × L` |
-//! | the frame was handed to the handler | `n` | `factor × (L - n)`, and `(factor - 1) × n` that the frame itself holds |
+//! | the frame was handed to the handler | `n` | `factor × (L - n)`, and `(factor - 1) × n`, of which the frame holds `n` |
 //! | all frames handed over, none copied | `L` | `(factor - 1) × L` |
 //! | the handler joins them: buffer allocated, frames alive | `2 × L` | `(factor - 1) × L` |
-//! | joined, frames dropped | `L` | 0 |
-//! | the handler drops the buffer | 0 | 0 |
+//! | joined, frames dropped | `L` | `(factor - 2) × L` |
+//! | parsed into a tree | `(factor - 1) × L` at most | `(factor - 2) × L` |
+//! | the response is ready | what the handler still holds | 0 |
 //!
-//! A frame carries its own share until it is dropped, so a handler that reads and forgets (a stream, a proxy) gives back
-//! as it goes, one that holds on keeps its promise for as long, and neither depends on when the response is ready.
+//! A frame carries the share of its copy until it is dropped, so a handler that reads and forgets (a stream, a proxy)
+//! gives back as it goes, one that holds on keeps its promise for as long, and neither depends on when the response is
+//! ready. A factor above 2 is for what is made of the whole body once its frames are gone: that share is given back when
+//! the response is ready, and counts twice from when it is made until then.
 //!
 //! **Counted twice, briefly.** Between the read and the poll a frame is in both columns, for at most one read buffer per
 //! connection. During the join the copy is in `heap` while its promise still stands, for the microseconds of copying.

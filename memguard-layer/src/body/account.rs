@@ -3,7 +3,10 @@
 use std::{
     sync::{
         Arc, Mutex, MutexGuard, OnceLock, PoisonError,
-        atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
+        atomic::{
+            AtomicBool, AtomicU64,
+            Ordering::{Relaxed, SeqCst},
+        },
     },
     task::Waker,
 };
@@ -22,6 +25,10 @@ pub(crate) struct Account {
     promised: AtomicU64,
     /// Bytes of frames that carry a promise and are alive.
     alive: AtomicU64,
+    /// Bytes of the promise for what the handler makes of frames, until its response is ready.
+    kept: AtomicU64,
+    /// Whether it is.
+    answered: AtomicBool,
     /// Whether more of the body may come.
     open: AtomicBool,
     /// Whether the body waits for room.
@@ -40,6 +47,8 @@ impl Account {
             guard,
             promised: AtomicU64::new(promised),
             alive: AtomicU64::new(0),
+            kept: AtomicU64::new(0),
+            answered: AtomicBool::new(false),
             open: AtomicBool::new(true),
             waits: AtomicBool::new(false),
             ended: OnceLock::new(),
@@ -98,6 +107,21 @@ impl Account {
     pub(super) fn release(&self, bytes: u64) {
         self.promised.fetch_sub(bytes, Relaxed);
         self.guard.release(bytes);
+    }
+
+    /// Keeps `bytes` of the promise until the response is ready, if it is not.
+    pub(super) fn keep(&self, bytes: u64) {
+        self.kept.fetch_add(bytes, SeqCst);
+        // Either this sees the answer, or the answer sees the bytes.
+        if self.answered.load(SeqCst) {
+            self.release(self.kept.swap(0, SeqCst));
+        }
+    }
+
+    /// The response is ready: what the handler made of the body is in the heap, or gone.
+    pub(crate) fn answered(&self) {
+        self.answered.store(true, SeqCst);
+        self.release(self.kept.swap(0, SeqCst));
     }
 
     /// Ties `share` bytes of the promise to a frame: they are given back when the last part of it is dropped.

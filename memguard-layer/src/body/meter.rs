@@ -66,13 +66,15 @@ impl Meter {
         self.account.grow(self.cost(length).1, Asker::Body)
     }
 
-    /// Moves a frame that is [covered](Self::covers), and is in the heap by now, from promised to counted, and ties the
-    /// promise for its copies to it.
+    /// Moves a frame that is [covered](Self::covers), and is in the heap by now, from promised to counted. The promise for
+    /// its copy is tied to it; that for what is made of the copy outlives it.
     pub(super) fn carry(&mut self, data: Bytes) -> Bytes {
         let length = data.len() as u64;
         let (copies, missing) = self.cost(length);
         self.ahead -= copies - missing;
-        let data = self.account.carry(data, copies);
+        let copy = length.min(copies);
+        let data = self.account.carry(data, copy);
+        self.account.keep(copies - copy);
         if self.whole {
             let arrived = length.min(self.ahead);
             self.ahead -= arrived;

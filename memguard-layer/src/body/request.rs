@@ -27,8 +27,8 @@ pub struct RequestBody<B> {
     #[pin]
     inner: B,
     meter: Option<Meter>,
-    /// A frame that waits for room.
-    held: Option<Held>,
+    /// A frame that waits for room; boxed, since it is rare and requests are moved about.
+    held: Option<Box<Held>>,
     ended: bool,
 }
 
@@ -106,7 +106,7 @@ where
                 let length = data.len() as u64;
                 if !meter.covers(length) {
                     match meter.wait(length) {
-                        Ok(room) => *this.held = Some(Held { data, room }),
+                        Ok(room) => *this.held = Some(Box::new(Held { data, room })),
                         Err(why) => break Err(meter.account().end(why)),
                     }
                     continue;
