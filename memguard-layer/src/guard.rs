@@ -167,6 +167,7 @@ impl Guard {
     }
 
     /// The heap, and the level by it.
+    #[inline]
     pub(crate) fn look(self: &Arc<Self>) -> (u64, Level) {
         let heap = self.heap();
         let level = self
@@ -255,6 +256,7 @@ impl Guard {
     }
 
     /// Takes `bytes` of a promise back.
+    #[inline]
     pub(crate) fn release(&self, bytes: u64) {
         if bytes == 0 {
             return;
@@ -275,6 +277,7 @@ impl Guard {
     }
 
     /// Admits a request that fits, starts a round of reclaim behind its back if memory is getting short.
+    #[inline]
     pub(crate) fn admit(self: &Arc<Self>, demand: &Demand) -> Verdict {
         let (heap, level) = self.look();
         if demand.priority == Priority::Low && self.sheds(demand, heap) {
@@ -306,6 +309,7 @@ impl Guard {
         level >= Level::Soft && self.evictor.start(self, self.gauge.above_target(heap))
     }
 
+    #[inline]
     pub(crate) fn judge(self: &Arc<Self>, demand: &Demand, level: Level, asker: Asker) -> Verdict {
         let wanted = demand.bytes();
         let refused = |kind| Err(self.overloaded(kind, level, wanted));

@@ -170,6 +170,14 @@ where
             });
         };
         let (verdict, room) = match settings.guard.admit(&demand) {
+            // What nearly all requests come to, with the least moving about.
+            Ok(promise) if demand.need == Need::Nothing => {
+                return ResponseFuture::new(State::Called {
+                    future: self.inner.call(request.map(RequestBody::unmetered)),
+                    promise: Some(promise),
+                    watch: None,
+                });
+            }
             Err(why) if why.kind == OverloadedKind::NoRoom => {
                 match make_room(&settings.guard, demand) {
                     Ok(room) => (Err(why), Some(room)),

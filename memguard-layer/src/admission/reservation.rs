@@ -49,6 +49,7 @@ impl Reservation {
     }
 
     /// Holds `bytes` from now on, whether they fit or not.
+    #[inline]
     pub(crate) fn hold(&mut self, bytes: u64) {
         match bytes.checked_sub(self.bytes) {
             None => {
