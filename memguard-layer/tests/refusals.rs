@@ -8,7 +8,7 @@ use bytes::Bytes;
 use http::{Method, Request, Response, StatusCode, Version, request::Builder};
 use http_body::Body;
 use http_body_util::{BodyExt, Full};
-use memguard_layer::{MemGuardLayer, Overloaded, OverloadedKind, RequestBody};
+use memguard_layer::{MemGuardLayer, Overloaded, OverloadedKind, Priority, RequestBody};
 use support::{Upload, collect, guard, upload};
 use tower::{Layer, ServiceExt, service_fn};
 
@@ -71,21 +71,28 @@ async fn http_1_with_an_unread_body_gets_a_problem_and_the_connection_closes() {
 }
 
 #[tokio::test]
-async fn the_connection_stays_open_without_a_body_and_on_http_2() {
-    for (version, length) in [
-        (Version::HTTP_11, 0),
-        (Version::HTTP_2, 10),
-        (Version::HTTP_3, 10),
+async fn the_connection_stays_open_on_http_2_and_for_those_shed_without_a_body() {
+    let shedding = || full().priority(|_| Priority::Low);
+    for (layer, version, length) in [
+        (shedding(), Version::HTTP_11, 0),
+        (full(), Version::HTTP_2, 10),
+        (full(), Version::HTTP_3, 10),
     ] {
-        let response = refuse(full(), Request::get("/").version(version), length).await;
+        let response = refuse(layer, Request::get("/").version(version), length).await;
         assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
         assert!(
             !response.headers().contains_key("connection"),
             "{version:?}"
         );
     }
-    let response = refuse(full(), Request::post("/").version(Version::HTTP_10), 10).await;
-    assert_eq!(response.headers()["connection"], "close");
+    for (layer, version, length) in [
+        (shedding(), Version::HTTP_11, 10),
+        (full(), Version::HTTP_10, 10),
+        (full(), Version::HTTP_11, 0),
+    ] {
+        let response = refuse(layer, Request::post("/").version(version), length).await;
+        assert_eq!(response.headers()["connection"], "close", "{version:?}");
+    }
 }
 
 #[tokio::test]

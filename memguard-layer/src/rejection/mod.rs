@@ -21,8 +21,8 @@ impl<B, R: private::Respond<B>> Rejection<B> for R {}
 /// The default answer.
 ///
 /// HTTP: 503 with Retry-After and a problem document `temporary-reduced-capacity` (RFC 9457), or 413 if the body can
-/// never fit; `cache-control: no-store`, and on HTTP/1 `connection: close` if the body was not read. gRPC (by the
-/// request's content-type): status `RESOURCE_EXHAUSTED` in a response without a body, with `grpc-retry-pushback-ms`.
+/// never fit; `cache-control: no-store`, and on HTTP/1 `connection: close` if the body was not read or there is no room:
+/// the buffers of an idle connection, some 20 KB, are room as well. gRPC (by the request's content-type): status `RESOURCE_EXHAUSTED` in a response without a body, with `grpc-retry-pushback-ms`.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct ProblemDetails;
 
@@ -31,17 +31,19 @@ pub struct ProblemDetails;
 pub struct Asked {
     grpc: bool,
     head: bool,
-    close: bool,
+    /// The request has a body that may not be read to its end.
+    unread: bool,
+    http1: bool,
     parts: Option<Box<Parts>>,
 }
 
 impl Asked {
-    /// `unread`: the request has a body that may not be read to its end.
     pub(crate) fn by(head: Head<'_>, unread: bool, keep_parts: bool) -> Self {
         Self {
             grpc: grpc::is_grpc(head.headers),
             head: head.method == Method::HEAD,
-            close: unread && head.version <= Version::HTTP_11,
+            unread,
+            http1: head.version <= Version::HTTP_11,
             parts: keep_parts.then(|| Box::new(head.to_parts())),
         }
     }

@@ -37,7 +37,7 @@ pub(super) fn answer<B>(asked: &Asked, why: &Overloaded) -> Response<ResponseBod
     if why.kind != OverloadedKind::TooLarge {
         headers.insert(RETRY_AFTER, whole_seconds(why.retry_after).into());
     }
-    if asked.close {
+    if asked.http1 && (asked.unread || why.kind == OverloadedKind::NoRoom) {
         headers.insert(CONNECTION, HeaderValue::from_static("close"));
     }
     response
