@@ -17,7 +17,7 @@ use axum::body::Bytes;
 use axum::extract::{DefaultBodyLimit, Path, Query, State};
 use axum::http::header::{AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, WWW_AUTHENTICATE};
 use axum::http::{HeaderMap, StatusCode};
-use axum::response::{IntoResponse, Response};
+use axum::response::{Html, IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::serve::ListenerExt;
 use axum::{Extension, Json, Router};
@@ -110,7 +110,9 @@ fn app(flags: &Flags) -> Router {
         app = app.route("/debug/pprof/heap", get(heap_profile));
     }
     app.route("/stats", get(stats))
+        .route("/graphs", get(Html(include_str!("graphs.html"))))
         .route("/healthz", get(|| async { "ok\n" }))
+        .route("/readyz", get(ready))
         .with_state(api)
 }
 
@@ -233,6 +235,14 @@ async fn stats(State(api): State<Api>) -> Json<Value> {
             "rejected": guard.rejected,
         },
     }))
+}
+
+/// Whether a load balancer should send requests here.
+async fn ready(State(api): State<Api>) -> (StatusCode, &'static str) {
+    match api.guard.ready() {
+        true => (StatusCode::OK, "ready\n"),
+        false => (StatusCode::SERVICE_UNAVAILABLE, "short of memory\n"),
+    }
 }
 
 /// Where the memory went, for `go tool pprof`.

@@ -152,6 +152,35 @@ async fn an_upload_is_measured() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn out_of_memory_shows_in_readiness_before_long() {
+    // Less than any process holds.
+    let app = start(&["--heap-budget", "1"]);
+    let refused = get(&app, "/items/1").await;
+    assert_eq!(refused.status, StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(get(&app, "/readyz").await.body, b"ready\n");
+    tokio::time::advance(std::time::Duration::from_secs(11)).await;
+    let ready = get(&app, "/readyz").await;
+    assert_eq!(ready.status, StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(get(&app, "/healthz").await.status, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn graphs_are_drawn_from_the_stats() {
+    let app = start(&[]);
+    let page = get(&app, "/graphs").await;
+    assert_eq!(page.fields["content-type"], "text/html; charset=utf-8");
+    let page = String::from_utf8(page.body).unwrap();
+    assert!(page.contains(r#"fetch("stats""#), "{page}");
+    let memory = &get(&app, "/stats").await.json()["memory"];
+    for figure in ["level", "heap", "reserved", "budget", "rejected"] {
+        assert!(
+            !memory[figure].is_null() && page.contains(figure),
+            "{figure}"
+        );
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn limits_refuse_and_let_health_and_stats_through() {
     let app = start(&["--rate", "1/h", "--heap-budget", "64MiB"]);
     let mut large = request(Method::POST, "/upload", "the beginning");

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE};
 use http::{HeaderValue, Method, Request, Response, StatusCode};
 use http_body_util::Full;
-use memguard_layer::Level;
+use memguard_layer::MemGuardHandle;
 use serde_json::{Value, json};
 
 use crate::answer::problem;
@@ -20,10 +20,16 @@ pub(crate) async fn answer<B>(handles: &Handles, request: &Request<B>) -> Respon
         return refusal;
     }
     match request.uri().path() {
-        "/healthz" => match handles.guard.as_ref().map(|guard| guard.level()) {
-            Some(Level::Hard) => text(StatusCode::SERVICE_UNAVAILABLE, "out of memory budget\n"),
-            _ => text(StatusCode::OK, "ok\n"),
+        "/healthz" => text(StatusCode::OK, "ok\n"),
+        "/readyz" => match handles.guard.as_ref().is_none_or(MemGuardHandle::ready) {
+            true => text(StatusCode::OK, "ready\n"),
+            false => text(StatusCode::SERVICE_UNAVAILABLE, "short of memory\n"),
         },
+        "/graphs" => answered(
+            StatusCode::OK,
+            "text/html; charset=utf-8",
+            include_str!("graphs.html"),
+        ),
         "/stats" => {
             let stats = format!("{:#}\n", stats(handles));
             answered(StatusCode::OK, "application/json", stats)
@@ -34,7 +40,7 @@ pub(crate) async fn answer<B>(handles: &Handles, request: &Request<B>) -> Respon
         },
         _ => problem(
             StatusCode::NOT_FOUND,
-            "There are /healthz, /stats and /debug/pprof/heap.",
+            "There are /healthz, /readyz, /stats, /graphs and /debug/pprof/heap.",
         ),
     }
 }

@@ -105,7 +105,7 @@ pub struct Flags {
     #[command(flatten)]
     pub client: ClientFlags,
 
-    /// Address of a second listener with /healthz, /stats and /debug/pprof/heap; off unless given.
+    /// Address of a second listener with /healthz, /readyz, /stats, /graphs and /debug/pprof/heap; off unless given.
     #[arg(long, value_name = "ADDR", value_parser = address)]
     pub admin: Option<SocketAddr>,
 }

@@ -241,7 +241,7 @@ async fn over_the_adaptive_limit_is_503() {
 }
 
 #[tokio::test]
-async fn out_of_memory_is_503_and_shows_in_the_health() {
+async fn out_of_memory_is_503_and_before_long_not_ready() {
     let upstream = cacheable("hello").await;
     // Less than any process holds.
     let (gateway, admin) = gateway_with_admin(upstream.address, "--heap-budget 1").await;
@@ -251,7 +251,12 @@ async fn out_of_memory_is_503_and_shows_in_the_health() {
     let after = field(&refused, "retry-after");
     assert!(matches!(after, Some("1" | "2" | "3")), "{after:?}");
     assert_eq!(upstream.requests(), [""; 0]);
-    assert_eq!(status(&get(admin, "/healthz", "").await), 503);
+    assert_eq!(status(&get(admin, "/readyz", "").await), 200);
+    tokio::time::pause();
+    tokio::time::advance(std::time::Duration::from_secs(11)).await;
+    tokio::time::resume();
+    assert_eq!(status(&get(admin, "/readyz", "").await), 503);
+    assert_eq!(status(&get(admin, "/healthz", "").await), 200, "it lives");
     let figures = stats(admin).await;
     assert_eq!(
         (&figures["memory"]["level"], &figures["memory"]["rejected"]),
@@ -268,6 +273,13 @@ async fn the_admin_listener_answers_for_itself() {
         assert_eq!((status(&health), body(&health)), (200, "ok\n"));
         assert_eq!(field(&health, "cache-control"), Some("no-store"));
     }
+    assert_eq!(status(&get(admin, "/readyz", "").await), 200);
+    let graphs = get(admin, "/graphs", "").await;
+    assert_eq!(
+        field(&graphs, "content-type"),
+        Some("text/html; charset=utf-8")
+    );
+    assert!(body(&graphs).contains(r#"fetch("stats""#), "{graphs}");
     assert_eq!(status(&get(admin, "/other", "").await), 404);
     // The tests allocate by the system's allocator, with and without the feature `pprof`.
     let profile = get(admin, "/debug/pprof/heap", "").await;
