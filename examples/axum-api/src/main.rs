@@ -61,9 +61,6 @@ fn app(flags: &Flags) -> Router {
             None => layer,
         }
     });
-    let rate = rate::layer(&flags.rate, flags.dry_run)
-        .expect("the flag has a default")
-        .with_key(flags.client.key());
     let mut concurrency = ConcurrencyLimitLayer::new(flags.concurrency.get())
         .with_key(flags.client.key())
         .wait(flags.concurrency.get(), *flags.concurrency_wait);
@@ -79,6 +76,8 @@ fn app(flags: &Flags) -> Router {
     if let Some(cache) = cache.as_ref().map(CacheLayer::handle) {
         guard = guard.reclaim_with(move |bytes| cache.reclaim(bytes));
     }
+    let rate = rate::layer(&flags.rate, flags.dry_run).expect("the flag has a default");
+    let rate = rate::scaled(rate, guard.handle()).with_key(flags.client.key());
 
     let item = |id| Item {
         id,

@@ -1,5 +1,6 @@
 //! `--rate` as a layer.
 
+use memguard_layer::{Level, MemGuardHandle};
 use ratelimit_layer::{Policy, Quota, RateLimitLayer};
 
 /// Most quotas that a layer takes.
@@ -14,6 +15,19 @@ pub(crate) fn layer(quotas: &[Quota], dry_run: bool) -> Option<RateLimitLayer> {
     });
     let first = RateLimitLayer::of_policy(policies.next()?);
     Some(policies.fold(first, RateLimitLayer::policy))
+}
+
+/// Has clients do with less while memory is short: half of their quotas, then a quarter.
+pub(crate) fn scaled(layer: RateLimitLayer, guard: MemGuardHandle) -> RateLimitLayer {
+    layer.scale_with(move || share(guard.level()), share(Level::Hard)..=1.0)
+}
+
+const fn share(level: Level) -> f64 {
+    match level {
+        Level::Normal | Level::Elevated => 1.0,
+        Level::Soft => 0.5,
+        Level::Hard => 0.25,
+    }
 }
 
 /// Whether they make a layer: as many as it takes, each once.

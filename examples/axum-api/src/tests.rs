@@ -5,6 +5,8 @@ use axum::body::Body;
 use axum::http::{Method, Request, StatusCode};
 use clap::Parser;
 use http_body_util::BodyExt;
+use memguard_layer::MemGuardLayer;
+use ratelimit_layer::RateLimitLayer;
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
@@ -162,6 +164,23 @@ async fn out_of_memory_shows_in_readiness_before_long() {
     let ready = get(&app, "/readyz").await;
     assert_eq!(ready.status, StatusCode::SERVICE_UNAVAILABLE);
     assert_eq!(get(&app, "/healthz").await.status, StatusCode::OK);
+}
+
+#[tokio::test(start_paused = true)]
+async fn clients_have_less_of_their_quotas_while_memory_is_short() {
+    for (heap, admitted) in [(84, 8), (85, 4), (95, 2)] {
+        let guard = MemGuardLayer::new(100)
+            .source(move || heap)
+            .without_cgroup();
+        let limit = RateLimitLayer::new("8/h".parse().unwrap());
+        let app = Router::new()
+            .route("/", axum::routing::get(|| async {}))
+            .layer(super::rate::scaled(limit, guard.handle()));
+        for turn in 0..10 {
+            let status = get(&app, "/").await.status;
+            assert_eq!(status == StatusCode::OK, turn < admitted, "{heap}: {turn}");
+        }
+    }
 }
 
 #[tokio::test]

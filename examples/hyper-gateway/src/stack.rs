@@ -45,8 +45,6 @@ pub(crate) fn stack(
     Handles,
 ) {
     let cache = flags.cache.layer().map(|layer| flags.keys.of(layer));
-    let rate =
-        rate::layer(&flags.rate, flags.dry_run).map(|layer| layer.with_key(flags.client.key()));
     let concurrency = flags.limits_concurrency().then(|| {
         let most = flags.concurrency.map_or(usize::MAX, NonZeroUsize::get);
         let mut layer = ConcurrencyLimitLayer::new(most)
@@ -74,6 +72,13 @@ pub(crate) fn stack(
             Some(cache) => layer.reclaim_with(move |bytes| cache.reclaim(bytes)),
             None => layer,
         }
+    });
+    let rate = rate::layer(&flags.rate, flags.dry_run).map(|layer| {
+        let layer = match guard.as_ref().map(MemGuardLayer::handle) {
+            Some(guard) => rate::scaled(layer, guard),
+            None => layer,
+        };
+        layer.with_key(flags.client.key())
     });
     let upstream = Upstream::new(flags.upstream.clone(), flags.upstream_timeout);
 
