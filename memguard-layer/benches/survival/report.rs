@@ -5,7 +5,7 @@ use std::{env, process::ExitCode, time::Duration};
 use crate::trial::{self, Arm, BUDGET, Cgroup, Form, Kind, LIMIT, Limit, Load, MIB};
 
 const BURST: Duration = Duration::ZERO;
-const RAMP: Duration = Duration::from_secs(2);
+const RAMP: Duration = Duration::from_millis(1500);
 
 /// No health check of the guarded server is to take longer.
 const LONGEST_CHECK: Duration = Duration::from_millis(50);
@@ -43,7 +43,7 @@ const KINDS: [(&str, Kind, u32); 9] = [
         1500,
     ),
     ("200 slow readers of 1 MiB", Kind::SlowReaders, 200),
-    ("200 gzip bombs of 1 MiB JSON", Kind::Bombs(1 << 20), 200),
+    ("200 gzip bombs of 512 KiB JSON", Kind::Bombs(1 << 19), 200),
     ("200 gRPC streams of 1 MiB", Kind::Streams(1 << 20), 200),
 ];
 
@@ -52,6 +52,10 @@ const KINDS: [(&str, Kind, u32); 9] = [
 struct Lives {
     of: usize,
     lived: [usize; Arm::ALL.len()],
+    /// The worst of the guarded server: heap's peak, health check, and time until it served again.
+    peak: u64,
+    slowest: Duration,
+    serves_after: Duration,
     broken: Vec<String>,
 }
 
@@ -88,6 +92,11 @@ pub(crate) fn run() -> ExitCode {
             &mut lives,
         );
     }
+    if lives.of == 0 {
+        let names: Vec<_> = loads().into_iter().map(|load| load.name).collect();
+        eprintln!("no load has such a name; there are\n{}", names.join("\n"));
+        return ExitCode::from(2);
+    }
     lives.tell()
 }
 
@@ -122,6 +131,10 @@ fn compare(load: &Load, limit: impl Fn() -> std::io::Result<Limit>, lives: &mut 
         lives.of += usize::from(arm == Arm::Guarded);
         lives.lived[lived] += usize::from(outcome.death.is_none());
         if arm == Arm::Guarded {
+            lives.peak = lives.peak.max(outcome.peak);
+            lives.slowest = lives.slowest.max(outcome.slowest);
+            let serves_after = outcome.serves_after.unwrap_or(Duration::MAX);
+            lives.serves_after = lives.serves_after.max(serves_after);
             let broken = outcome.broken(LONGEST_CHECK);
             lives.broken.extend(
                 broken
@@ -138,6 +151,12 @@ impl Lives {
         for (arm, lived) in Arm::ALL.into_iter().zip(self.lived) {
             println!("{}: lived {lived} of {}", arm.name(), self.of);
         }
+        println!(
+            "guarded, at worst: a peak of {:.1} MiB, a health check of {:.1} ms, serving after {} ms",
+            self.peak as f64 / MIB as f64,
+            self.slowest.as_secs_f64() * 1000.0,
+            self.serves_after.as_millis()
+        );
         for broken in &self.broken {
             println!("guarded, broken: {broken}");
         }

@@ -1,11 +1,11 @@
 //! A client-streaming call whose handler keeps every message until the last has come. Messages are plain bytes.
 
-use std::net::SocketAddr;
+use std::{net::SocketAddr, time::Duration};
 
 use axum::extract::Request;
 use bytes::{Buf, BufMut, Bytes};
 use http::{Response, uri::PathAndQuery};
-use tokio::sync::mpsc;
+use tokio::{sync::mpsc, time::sleep};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{
     Code, Status, Streaming,
@@ -77,11 +77,13 @@ pub(super) fn channels(address: SocketAddr) -> Vec<Channel> {
     (0..10).map(|_| endpoint.connect_lazy()).collect()
 }
 
-/// Streams `bytes`, holds the end back until the gate opens, and says how it was answered.
-pub(super) async fn stream(channel: Channel, bytes: usize, gate: Gate) -> String {
+/// Streams `bytes` over `time`, holds the end back until the gate opens, and says how it was answered.
+pub(super) async fn stream(channel: Channel, bytes: usize, time: Duration, gate: Gate) -> String {
     let (sender, messages) = mpsc::channel(1);
     tokio::spawn(async move {
-        for _ in 0..bytes / MESSAGE.len() {
+        let messages = bytes / MESSAGE.len();
+        for _ in 0..messages {
+            sleep(time / messages as u32).await;
             if sender.send(Bytes::from_static(MESSAGE)).await.is_err() {
                 return;
             }

@@ -44,7 +44,7 @@ pub(crate) struct Load {
     pub(crate) name: String,
     pub(crate) kind: Kind,
     pub(crate) clients: u32,
-    /// Over what time they come.
+    /// Over what time they come, and how long each takes to send its body.
     pub(crate) ramp: Duration,
 }
 
@@ -65,12 +65,14 @@ impl Load {
                 opened: opened.clone(),
             };
             match self.kind {
-                Kind::Upload(form, size) => clients.spawn(upload(address, form, size, gate)),
+                Kind::Upload(form, size) => {
+                    clients.spawn(upload(address, form, size, self.ramp, gate))
+                }
                 Kind::SlowReaders => clients.spawn(read_slowly(address, gate)),
                 Kind::Bombs(_) => clients.spawn(throw(address, bomb.clone(), gate)),
                 Kind::Streams(size) => {
                     let channel = channels[client as usize % channels.len()].clone();
-                    clients.spawn(grpc::stream(channel, size, gate))
+                    clients.spawn(grpc::stream(channel, size, self.ramp, gate))
                 }
             };
             sleep(self.ramp / self.clients).await;
@@ -114,7 +116,7 @@ pub(super) async fn serves(address: SocketAddr, form: Form) -> bool {
         arrived: Arc::new(Semaphore::new(0)),
         opened,
     };
-    upload(address, form, 1 << 20, gate).await == "200"
+    upload(address, form, 1 << 20, Duration::ZERO, gate).await == "200"
 }
 
 async fn connect(address: SocketAddr) -> io::Result<(OwnedReadHalf, OwnedWriteHalf)> {
@@ -122,12 +124,21 @@ async fn connect(address: SocketAddr) -> io::Result<(OwnedReadHalf, OwnedWriteHa
 }
 
 /// All but the last byte before the gate, that one behind it.
-async fn upload(address: SocketAddr, form: Form, size: usize, gate: Gate) -> String {
+async fn upload(
+    address: SocketAddr,
+    form: Form,
+    size: usize,
+    time: Duration,
+    gate: Gate,
+) -> String {
     let Ok((mut reader, mut writer)) = connect(address).await else {
         return "no connection".to_owned();
     };
     let write = async {
-        if send_all_but_one(&mut writer, form, size).await.is_ok() {
+        if send_all_but_one(&mut writer, form, size, time)
+            .await
+            .is_ok()
+        {
             gate.pass().await;
             let last: &[u8] = match form {
                 Form::Length => b"x",
@@ -139,15 +150,24 @@ async fn upload(address: SocketAddr, form: Form, size: usize, gate: Gate) -> Str
     answer(&mut reader, write).await
 }
 
-async fn send_all_but_one(writer: &mut OwnedWriteHalf, form: Form, size: usize) -> io::Result<()> {
+async fn send_all_but_one(
+    writer: &mut OwnedWriteHalf,
+    form: Form,
+    size: usize,
+    time: Duration,
+) -> io::Result<()> {
     let framing = match form {
         Form::Length => format!("content-length: {size}"),
         Form::Chunked => "transfer-encoding: chunked".to_owned(),
     };
     let head = format!("POST /upload HTTP/1.1\r\nhost: localhost\r\n{framing}\r\n\r\n");
     writer.write_all(head.as_bytes()).await?;
+    let pause = time / (size / PART) as u32;
     let mut left = size - 1;
     while left > 0 {
+        if !pause.is_zero() {
+            sleep(pause).await;
+        }
         let part = left.min(PART);
         if form == Form::Chunked {
             writer.write_all(format!("{part:x}\r\n").as_bytes()).await?;
