@@ -49,9 +49,10 @@ impl<R> MemGuardLayer<R> {
     ///
     /// 2 is right for a handler that takes the whole body: it holds the frames and the buffer they are joined in for a
     /// moment. 1 suits handlers that keep the frames, or stream them on to one that may be slow. More is for what is made of
-    /// the whole body, and stays promised until the head of the response is ready: a tree of JSON takes up to 32 times its
-    /// text, so that 34 is safe for whatever comes. 0 is for handlers that hand each frame on before they take the next, as
-    /// a proxy does: such a body is metered as one of unknown length and may be larger than the budget.
+    /// the whole body, and stays promised until the head of the response is ready: a `serde_json::Value` takes up to 32 times
+    /// its text if that is numbers, and 126 times if it is the smallest objects one within the other, so that 130 is safe
+    /// for whatever comes. 0 is for handlers that hand each frame on before they take the next, as a proxy does: such a
+    /// body is metered as one of unknown length and may be larger than the budget.
     pub fn body_factor(mut self, factor: u32) -> Self {
         self.rules_mut().factor = Factor::Always(factor);
         self
@@ -63,7 +64,7 @@ impl<R> MemGuardLayer<R> {
     /// # use memguard_layer::MemGuardLayer;
     /// let guard = MemGuardLayer::new(256 << 20).body_factor_by(|head| match head.uri.path() {
     ///     "/proxy" => 0,
-    ///     "/import" => 34, // JSON, parsed into a tree of any shape
+    ///     "/import" => 130, // JSON, parsed into a tree of any shape
     ///     _ => 2,
     /// });
     /// ```

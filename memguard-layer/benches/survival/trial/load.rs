@@ -181,10 +181,11 @@ async fn send_all_but_one(
     Ok(())
 }
 
-/// A list of numbers, of so many bytes, packed.
+/// A list of the objects that take most for their text, of so many bytes, packed.
 fn bomb(size: usize) -> Bytes {
     let mut packed = GzEncoder::new(Vec::new(), Compression::best());
-    let list = format!("[{}0]", "0,".repeat(size / 2 - 1));
+    let object = r#"{"":0},"#;
+    let list = format!("[{}0]", object.repeat(size / object.len() - 1));
     packed.write_all(list.as_bytes()).expect("a Vec takes all");
     packed.finish().expect("a Vec takes all").into()
 }

@@ -22,8 +22,8 @@ use super::{Arm, BUDGET, check::Report, grpc, process::settle};
 /// What `/page` answers with.
 pub(super) const PAGE: usize = 1 << 20;
 
-/// A tree of numbers takes up to 32 times its text, which is there as well: as it came, and joined.
-const TREE: u32 = 34;
+/// A tree of the smallest objects takes up to 126 times its text, which is there as well: as it came, and joined.
+const TREE: u32 = 130;
 
 /// How long a handler waits for others, a database for one.
 const ELSEWHERE: Duration = Duration::from_millis(50);
