@@ -43,11 +43,7 @@ const KINDS: [(&str, Kind, u32); 9] = [
         1500,
     ),
     ("200 slow readers of 1 MiB", Kind::SlowReaders, 200),
-    (
-        "200 gzip bombs of 64 KiB JSON",
-        Kind::Bombs(64 << 10),
-        200,
-    ),
+    ("200 gzip bombs of 64 KiB JSON", Kind::Bombs(64 << 10), 200),
     ("200 gRPC streams of 1 MiB", Kind::Streams(1 << 20), 200),
 ];
 

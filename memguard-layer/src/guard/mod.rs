@@ -1,5 +1,7 @@
 //! What all services, bodies and handles of one layer share.
 
+mod setup;
+
 use std::{
     fmt,
     sync::{
@@ -12,14 +14,14 @@ use std::{
 use tokio::{sync::watch, time::Instant};
 
 use crate::{
-    Level, Overloaded, OverloadedKind, Reservation, Source,
+    Level, Overloaded, OverloadedKind, Reservation,
     admission::{Asker, Budget, Demand, Line, Patience, Policy, Priority, Short, is_shed},
     body::Bodies,
     hard::HardJob,
     level::{Gauge, Monitor, Thresholds},
     reclaim::Evictor,
     rejection::jittered,
-    source::{Choice, Chosen, Measure},
+    source::{Choice, Measure},
 };
 
 /// What a request gets: room for what it needs, maybe for nothing.
@@ -72,51 +74,6 @@ impl Guard {
             rejected: AtomicU64::new(0),
             ended: AtomicU64::new(0),
         }
-    }
-
-    /// Fails if a source was chosen or the guard read before.
-    pub(crate) fn set_source(&self, source: Box<dyn Source>) -> Result<(), ()> {
-        self.choose(|choice| match choice.source.replace(source) {
-            None => Ok(()),
-            Some(_) => Err(()),
-        })
-    }
-
-    /// Fails if the guard was read before.
-    pub(crate) fn set_cgroup(&self, cgroup: Chosen) -> Result<(), ()> {
-        self.choose(|choice| {
-            choice.cgroup = cgroup;
-            Ok(())
-        })
-    }
-
-    fn choose(&self, change: impl FnOnce(&mut Choice) -> Result<(), ()>) -> Result<(), ()> {
-        let mut choice = self.choice.lock().unwrap_or_else(PoisonError::into_inner);
-        choice.as_mut().map_or(Err(()), change)
-    }
-
-    pub(crate) fn set_thresholds(&mut self, thresholds: &Thresholds) {
-        self.gauge = Gauge::new(self.budget.bytes(), thresholds);
-    }
-
-    pub(crate) const fn set_policy(&mut self, policy: Policy) {
-        self.policy = policy;
-    }
-
-    pub(crate) const fn set_ends_bodies(&mut self, ends: bool) {
-        self.ends_bodies = ends;
-    }
-
-    pub(crate) const fn set_unready_after(&mut self, time: Duration) {
-        self.unready_after = time;
-    }
-
-    pub(crate) const fn set_retry_after(&mut self, delay: Duration) {
-        self.retry_after = delay;
-    }
-
-    pub(crate) const fn set_retry_jitter(&mut self, jitter: Duration) {
-        self.retry_jitter = jitter;
     }
 
     pub(crate) const fn evictor(&self) -> &Evictor {
@@ -188,14 +145,6 @@ impl Guard {
         for job in self.profiles.iter().chain(&self.purges) {
             job.start(self);
         }
-    }
-
-    pub(crate) fn add_purge(&mut self, purge: HardJob) {
-        self.purges.push(Arc::new(purge));
-    }
-
-    pub(crate) fn set_profiles(&mut self, profiles: HardJob) {
-        self.profiles = Some(Arc::new(profiles));
     }
 
     /// How often the allocator has been purged.
