@@ -1,11 +1,6 @@
 //! The response future of both services.
 
-use crate::adaptive::{Flight, Outcome};
 use crate::body::ResponseBody;
-use crate::concurrency::{Hold, Permit, Place};
-use crate::head::ResponseHead;
-use crate::limiter::Decision;
-use crate::rate::{Settlement, Told};
 use http::Response;
 use http_body::Body;
 use pin_project::pin_project;
@@ -13,8 +8,9 @@ use std::fmt;
 use std::future::Pending;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
-use std::time::Duration;
 use tokio::time::{Instant, Sleep, sleep_until};
+
+const TWICE: &str = "polled after it was ready";
 
 /// Future of the responses of this crate's services.
 ///
@@ -24,19 +20,19 @@ use tokio::time::{Instant, Sleep, sleep_until};
 /// the quota stays used.
 #[pin_project]
 #[must_use = "futures do nothing unless polled"]
-pub struct ResponseFuture<F, B, W = Pending<Next<F, B>>> {
+pub struct ResponseFuture<F, B, T, W = Pending<Next<F, B, T>>> {
     #[pin]
-    state: State<F, B, W>,
+    state: State<F, B, T, W>,
 }
 
 #[pin_project(project = StateProjection)]
-enum State<F, B, W> {
+enum State<F, B, T, W> {
     /// Boxed: who does not wait need not carry what waiting takes.
     Waiting(Pin<Box<W>>),
     Called {
         #[pin]
         future: F,
-        finish: Finish,
+        finish: T,
     },
     /// `None` once the answer was taken.
     Refused(Option<Response<ResponseBody<B>>>),
@@ -44,41 +40,35 @@ enum State<F, B, W> {
 
 /// What a wait comes to.
 #[derive(Debug)]
-pub enum Next<F, B> {
+pub enum Next<F, B, T> {
     /// The service below has been called.
-    Called(F, Finish),
+    Called(F, T),
     /// It is not.
     Refused(Response<ResponseBody<B>>),
 }
 
-/// What is left to do when the response head is there.
-#[derive(Debug, Default)]
-pub struct Finish {
-    pub(crate) told: Option<Told>,
-    /// Put into the response's extensions.
-    pub(crate) decision: Option<Decision>,
-    /// Boxed: few policies settle anything.
-    pub(crate) settlement: Option<Box<Settlement>>,
-    /// Before the permit, so that one that is dropped counts itself in.
-    pub(crate) flight: Option<Flight>,
-    pub(crate) permit: Option<(Permit, Keep)>,
+/// What is left to do when the response head is there; each service has its own.
+pub trait Finish {
+    /// Once, and also when there is none: the service below has failed.
+    // In place: most of it is most often missing, and need not be moved.
+    fn apply<B: Body, E>(
+        &mut self,
+        result: Result<Response<B>, E>,
+    ) -> Result<Response<ResponseBody<B>>, E>;
 }
 
-/// How long a permit is kept.
-#[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Keep {
-    pub(crate) hold: Hold,
-    /// Lent to others while the body's reader rests for longer.
-    pub(crate) idle: Option<Duration>,
-}
-
-impl<F, B, W> ResponseFuture<F, B, W> {
-    pub(crate) fn called(future: F, finish: Finish) -> Self {
-        Next::Called(future, finish).into()
+impl<F, B, T, W> ResponseFuture<F, B, T, W> {
+    #[inline]
+    pub(crate) fn called(future: F, finish: T) -> Self {
+        Self {
+            state: State::Called { future, finish },
+        }
     }
 
     pub(crate) fn refused(response: Response<ResponseBody<B>>) -> Self {
-        Next::Refused(response).into()
+        Self {
+            state: State::Refused(Some(response)),
+        }
     }
 
     /// What `wait` comes to goes on in its place.
@@ -89,21 +79,21 @@ impl<F, B, W> ResponseFuture<F, B, W> {
     }
 }
 
-impl<F, B, W> From<Next<F, B>> for ResponseFuture<F, B, W> {
-    fn from(next: Next<F, B>) -> Self {
-        let state = match next {
-            Next::Called(future, finish) => State::Called { future, finish },
-            Next::Refused(response) => State::Refused(Some(response)),
-        };
-        Self { state }
+impl<F, B, T, W> From<Next<F, B, T>> for ResponseFuture<F, B, T, W> {
+    fn from(next: Next<F, B, T>) -> Self {
+        match next {
+            Next::Called(future, finish) => Self::called(future, finish),
+            Next::Refused(response) => Self::refused(response),
+        }
     }
 }
 
-impl<F, B, W, E> Future for ResponseFuture<F, B, W>
+impl<F, B, T, W, E> Future for ResponseFuture<F, B, T, W>
 where
     F: Future<Output = Result<Response<B>, E>>,
     B: Body,
-    W: Future<Output = Next<F, B>>,
+    T: Finish,
+    W: Future<Output = Next<F, B, T>>,
 {
     type Output = Result<Response<ResponseBody<B>>, E>;
 
@@ -115,50 +105,15 @@ where
         match self.project().state.project() {
             StateProjection::Called { future, finish } => {
                 let result = ready!(future.poll(cx));
-                // Taken in any case: an error ends the request, and with it the permit.
-                Poll::Ready(std::mem::take(finish).apply(result))
+                Poll::Ready(finish.apply(result))
             }
-            StateProjection::Refused(response) => {
-                Poll::Ready(Ok(response.take().expect("polled after it was ready")))
-            }
+            StateProjection::Refused(response) => Poll::Ready(Ok(response.take().expect(TWICE))),
             StateProjection::Waiting(_) => unreachable!("a wait goes on with a call or a refusal"),
         }
     }
 }
 
-impl Finish {
-    fn apply<B: Body, E>(
-        self,
-        result: Result<Response<B>, E>,
-    ) -> Result<Response<ResponseBody<B>>, E> {
-        if let Some(flight) = self.flight {
-            flight.end(&match &result {
-                Ok(response) => Outcome::Answered(response.into()),
-                Err(_) => Outcome::Failed,
-            });
-        }
-        let mut response = result?;
-        let head = ResponseHead::from(&response);
-        let tally = self.settlement.and_then(|open| open.at_head(&head));
-        if let Some(told) = self.told {
-            told.append(response.headers_mut());
-        }
-        if let Some(decision) = self.decision {
-            response.extensions_mut().insert(decision);
-        }
-        let place = match self.permit {
-            Some((permit, keep))
-                if keep.hold == Hold::BodyEnd && !response.body().is_end_stream() =>
-            {
-                Some(Place::new(permit, keep.idle))
-            }
-            _ => None,
-        };
-        Ok(response.map(|body| ResponseBody::inner(body, place, tally)))
-    }
-}
-
-impl<F, B, W> fmt::Debug for ResponseFuture<F, B, W> {
+impl<F, B, T, W> fmt::Debug for ResponseFuture<F, B, T, W> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ResponseFuture").finish_non_exhaustive()
     }
@@ -170,12 +125,14 @@ pub trait Held<Pass> {
     type Future;
     /// Of its response.
     type Body;
+    /// What is left to do for it.
+    type Finish;
 
     /// Its turn has come.
-    fn call(self, pass: Pass) -> Next<Self::Future, Self::Body>;
+    fn call(self, pass: Pass) -> Next<Self::Future, Self::Body, Self::Finish>;
 
     /// It has not come in time.
-    fn refuse(self) -> Next<Self::Future, Self::Body>;
+    fn refuse(self) -> Next<Self::Future, Self::Body, Self::Finish>;
 }
 
 /// Waits for `turn`, but not beyond a deadline, and goes on with what was put by.
@@ -206,10 +163,9 @@ where
     T: Future,
     H: Held<T::Output>,
 {
-    type Output = Next<H::Future, H::Body>;
+    type Output = Next<H::Future, H::Body, H::Finish>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        const TWICE: &str = "polled after it was ready";
         let mut this = self.project();
         // The turn first: who has it by the deadline is in.
         if let Poll::Ready(pass) = this.turn.as_mut().as_pin_mut().expect(TWICE).poll(cx) {

@@ -1,6 +1,7 @@
 //! A request in line: what is done when its turn comes, or does not.
 
 use super::handle::{ADMITTED, TIMED_OUT};
+use super::in_flight::InFlight;
 use super::patience::Patience;
 use super::permits::Permit;
 use super::service::{ConcurrencyLimited, Shared};
@@ -30,8 +31,9 @@ where
 {
     type Future = S::Future;
     type Body = ResBody;
+    type Finish = InFlight;
 
-    fn call(self, permit: Permit) -> Next<S::Future, ResBody> {
+    fn call(self, permit: Permit) -> Next<S::Future, ResBody, InFlight> {
         let (mut service, in_hand) = W::open(self.0);
         let InHand {
             shared,
@@ -43,7 +45,7 @@ where
         Next::Called(service.call(request), finish)
     }
 
-    fn refuse(self) -> Next<S::Future, ResBody> {
+    fn refuse(self) -> Next<S::Future, ResBody, InFlight> {
         let (_, in_hand) = W::open(self.0);
         let InHand {
             shared,

@@ -1,11 +1,11 @@
 //! [`ConcurrencyLimitLayer`] and its settings.
 
 use super::handle::{ConcurrencyHandle, State};
+use super::in_flight::Keep;
 use super::patience::{AtOnce, InLine};
 use super::permits::Limits;
 use super::service::{ConcurrencyLimit, ConcurrencyLimited, Shared};
 use crate::adaptive::Adaptive;
-use crate::future::Keep;
 use crate::head::Head;
 use crate::key::{ClientIp, ClientKey, KeyFn};
 use crate::rejection::Standard;

@@ -3,6 +3,7 @@
 mod guest;
 mod handle;
 mod idle;
+mod in_flight;
 mod layer;
 mod own_limit;
 mod patience;
@@ -13,5 +14,5 @@ pub use handle::{ConcurrencyHandle, ConcurrencyStats};
 pub(crate) use idle::Place;
 pub use layer::{ConcurrencyLimitLayer, Hold};
 pub use patience::{AtOnce, InLine, Patience};
-pub(crate) use permits::{Permit, Permits};
+pub(crate) use permits::Permits;
 pub use service::{ConcurrencyLimit, ConcurrencyLimited, Scope};

@@ -2,12 +2,13 @@
 
 use super::guest::{Guest, InHand};
 use super::handle::{ADMITTED, EXEMPT, REFUSED, State, UNKEYED};
+use super::in_flight::{InFlight, Keep};
 use super::own_limit::OwnLimit;
 use super::patience::{AtOnce, Patience};
 use super::permits::{Full, Permit, Turn};
 use crate::body::ResponseBody;
 use crate::fields::{PolicyName, whole_seconds};
-use crate::future::{Finish, Keep, ResponseFuture, Waiting};
+use crate::future::{ResponseFuture, Waiting};
 use crate::head::Head;
 use crate::key::ClientKey;
 use crate::rejection::{self, Problem, Rejection};
@@ -197,15 +198,14 @@ impl<K, R> Shared<K, R> {
     }
 
     /// The service is about to be called.
-    pub(super) fn finish(&self, permit: Option<Permit>) -> Finish {
+    pub(super) fn finish(&self, permit: Option<Permit>) -> InFlight {
         let flight = match (&self.state.meter, &permit) {
             (Some(meter), Some(permit)) => Some(meter.start(permit.client())),
             _ => None,
         };
-        Finish {
+        InFlight {
             flight,
             permit: permit.map(|permit| (permit, self.keep)),
-            ..Finish::default()
         }
     }
 
@@ -296,7 +296,8 @@ where
 {
     type Response = Response<ResponseBody<ResBody>>;
     type Error = S::Error;
-    type Future = ResponseFuture<S::Future, ResBody, Waiting<Turn, Guest<S, K, R, W, ReqBody>>>;
+    type Future =
+        ResponseFuture<S::Future, ResBody, InFlight, Waiting<Turn, Guest<S, K, R, W, ReqBody>>>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
         self.inner.poll_ready(cx)

@@ -224,7 +224,11 @@ impl ClientIp {
     /// header counts, or where [`Unreadable::NoKey`] says so.
     #[must_use]
     pub fn extract<'a>(&self, head: impl Into<Head<'a>>) -> Option<IpAddr> {
-        let head = &head.into();
+        self.client(&head.into())
+    }
+
+    #[inline]
+    fn client(&self, head: &Head<'_>) -> Option<IpAddr> {
         let peer = peer(head);
         let believed = match peer {
             Some(peer) => self.trusts_peer(peer),
@@ -243,6 +247,7 @@ impl ClientIp {
     /// Whether what this peer says of others counts, so that the same answer can decide elsewhere:
     /// which of its fields are passed on, say.
     #[must_use]
+    #[inline]
     pub fn trusts_peer(&self, peer: IpAddr) -> bool {
         match self.believed {
             Believed::In(_) => self.lists(peer.to_canonical()),
@@ -257,6 +262,7 @@ impl ClientIp {
         }
     }
 
+    #[inline(never)]
     fn said(&self, head: &Head<'_>) -> Said {
         let name = match &self.header {
             ProxyHeader::XForwardedFor => &X_FORWARDED_FOR,
@@ -303,10 +309,12 @@ impl Default for ClientIp {
 impl ClientKey for ClientIp {
     type Key<'a> = AddressKey;
 
+    #[inline]
     fn key<'a>(&'a self, head: &Head<'a>) -> Option<AddressKey> {
-        self.extract(*head)
+        self.client(head)
             .map(|address| self.prefixes.group(address))
     }
+
     /// The address, or the network it is grouped into: `203.0.113.9`, `2001:db8::/64`.
     fn label(&self, head: &Head<'_>) -> Option<String> {
         self.key(head).map(|key| key.to_string())

@@ -1,7 +1,7 @@
 //! Addresses by network: so many leading bits make a client.
 
 use super::Kind;
-use ipnet::{IpNet, Ipv4Net, Ipv6Net};
+use ipnet::{IpNet, Ipv4Net};
 use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::net::IpAddr;
@@ -16,31 +16,54 @@ pub(crate) struct Prefixes {
 }
 
 impl Prefixes {
+    #[inline]
     pub(crate) fn group(self, address: IpAddr) -> AddressKey {
-        let network = match address {
-            IpAddr::V4(v4) => Ipv4Net::new(v4, self.ipv4).map(IpNet::V4),
-            IpAddr::V6(v6) => Ipv6Net::new(v6, self.ipv6).map(IpNet::V6),
-        };
-        AddressKey(network.expect("the setters check the range").trunc())
+        match address {
+            IpAddr::V4(v4) => AddressKey::V4 {
+                bits: v4.to_bits() & u32::MAX << (32 - self.ipv4),
+                prefix: self.ipv4,
+            },
+            IpAddr::V6(v6) => AddressKey::V6 {
+                bits: v6.to_bits() & u128::MAX << (128 - self.ipv6),
+                prefix: self.ipv6,
+            },
+        }
     }
 }
 
 /// An address, grouped: what [`ClientIp`](crate::ClientIp) hashes. It prints as the address where all
 /// bits count, and as the network otherwise.
+// Numbers, not octets: these are written and read back in one piece each.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct AddressKey(IpNet);
+pub enum AddressKey {
+    /// Of IPv4.
+    V4 {
+        /// Those that count; the others are 0.
+        bits: u32,
+        /// How many count.
+        prefix: u8,
+    },
+    /// Of IPv6.
+    V6 {
+        /// Those that count; the others are 0.
+        bits: u128,
+        /// How many count.
+        prefix: u8,
+    },
+}
 
 impl Hash for AddressKey {
+    #[inline]
     fn hash<H: Hasher>(&self, state: &mut H) {
         // The number of bits is one for all keys of a kind.
-        match self.0 {
-            IpNet::V4(v4) => {
+        match *self {
+            Self::V4 { bits, .. } => {
                 state.write_u8(Kind::V4 as u8);
-                state.write_u32(v4.addr().to_bits());
+                state.write_u32(bits);
             }
-            IpNet::V6(v6) => {
+            Self::V6 { bits, .. } => {
                 state.write_u8(Kind::V6 as u8);
-                state.write_u128(v6.addr().to_bits());
+                state.write_u128(bits);
             }
         }
     }
@@ -48,10 +71,13 @@ impl Hash for AddressKey {
 
 impl fmt::Display for AddressKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.0.prefix_len() == self.0.max_prefix_len() {
-            self.0.addr().fmt(f)
-        } else {
-            self.0.fmt(f)
+        let (address, prefix) = match *self {
+            Self::V4 { bits, prefix } => (IpAddr::V4(bits.into()), prefix),
+            Self::V6 { bits, prefix } => (IpAddr::V6(bits.into()), prefix),
+        };
+        match IpNet::new(address, prefix) {
+            Ok(network) if prefix < network.max_prefix_len() => network.fmt(f),
+            _ => address.fmt(f),
         }
     }
 }

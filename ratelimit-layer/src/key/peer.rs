@@ -5,6 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 
 /// The peer's address: axum's or tonic's connect info (with the features of those names), or a bare
 /// [`SocketAddr`], which is what a hyper service inserts itself.
+#[inline]
 pub(crate) fn peer(head: &Head<'_>) -> Option<IpAddr> {
     let extensions = &head.extensions;
     #[cfg(feature = "axum")]

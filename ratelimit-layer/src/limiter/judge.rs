@@ -25,6 +25,15 @@ pub(crate) struct Demand {
     pub(crate) client: u64,
 }
 
+impl Demand {
+    /// One unit of the policy's own quota.
+    #[inline]
+    pub(crate) fn plain(client: u64) -> Self {
+        let (cost, tier) = (1, None);
+        Self { cost, tier, client }
+    }
+}
+
 /// A demand and what its policy said.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Ruled {
@@ -67,13 +76,19 @@ impl RateLimiter {
             });
         }
         if self.meters.len() == 1 {
-            return match &rulings[..] {
-                [one] if one.ruling.verdict.allowed => Ok(one.ruling.verdict.wait),
-                [one] if !self.meters[0].policy.dry_run => Err(one.ruling.verdict.wait),
-                _ => Ok(0),
-            };
+            return self.judge_one(rulings);
         }
         self.judge_all(now, patience, share, rulings)
+    }
+
+    /// Of one policy, which has been charged.
+    #[inline]
+    pub(crate) fn judge_one(&self, rulings: &Rulings) -> Result<u64, u64> {
+        match &rulings[..] {
+            [one] if one.ruling.verdict.allowed => Ok(one.ruling.verdict.wait),
+            [one] if !self.meters[0].policy.dry_run => Err(one.ruling.verdict.wait),
+            _ => Ok(0),
+        }
     }
 
     /// Of several policies, which have been looked at as of now.
@@ -141,15 +156,23 @@ impl RateLimiter {
         self.meters[ruled.policy].ask(client, at, act, tier, share)
     }
 
-    /// Counts what policies said to a request, and sums it up.
-    pub(crate) fn sum_up(&self, client: u64, rulings: &Rulings) -> Decision {
-        let decisions = rulings.iter().map(|ruled| {
-            let meter = &self.meters[ruled.policy];
-            let dry = meter.policy.dry_run;
+    /// Counts the policies that refused.
+    #[inline]
+    pub(crate) fn count(&self, client: u64, rulings: &Rulings) {
+        for ruled in rulings {
             if !ruled.ruling.verdict.allowed {
+                let meter = &self.meters[ruled.policy];
+                let dry = meter.policy.dry_run;
                 let counter = if dry { WOULD_REFUSE } else { REFUSED };
                 meter.counters.add(counter, client);
             }
+        }
+    }
+
+    /// What policies said to a request, in one.
+    pub(crate) fn sum_up(&self, client: u64, rulings: &Rulings) -> Decision {
+        let decisions = rulings.iter().map(|ruled| {
+            let dry = self.meters[ruled.policy].policy.dry_run;
             Decision::of(client, ruled.policy, ruled.ruling, dry)
         });
         decisions

@@ -185,23 +185,29 @@ impl RateLimiter {
     #[inline]
     pub fn check_n<K: Hash + ?Sized>(&self, key: &K, cost: u32) -> Decision {
         let client = self.seeds.client(key);
-        // What most checks are: of one policy that counts in buckets, for a client that has one. It is
-        // looked for ahead of the clock; see `Table::place`.
-        if let [meter] = &*self.meters
-            && let Some(bucket) = meter.bucket(client)
-        {
-            let now = self.now();
-            let share = self.signal.share(now);
-            if self.bans.left(client, now) == 0
-                && let Some(ruling) = meter.take_known(bucket, now, cost, share)
-            {
-                if ruling.verdict.allowed {
-                    return Decision::of(client, 0, ruling, false);
-                }
-                return self.refused(meter, client, now, ruling);
+        if let Some((now, ruling)) = self.take_known(client, cost) {
+            if ruling.verdict.allowed {
+                return Decision::of(client, 0, ruling, false);
             }
+            return self.refused(&self.meters[0], client, now, ruling);
         }
         self.check_all(client, cost)
+    }
+
+    /// What most checks are: of one policy that counts in buckets, for a client that has one, which is
+    /// looked for ahead of the clock (see [`Table::place`](crate::table::Table::place)). `None`: it is
+    /// something else, and nothing was taken.
+    #[inline(always)]
+    pub(crate) fn take_known(&self, client: u64, cost: u32) -> Option<(u64, Ruling)> {
+        let [meter] = &*self.meters else { return None };
+        let bucket = meter.bucket(client)?;
+        let now = self.now();
+        let share = self.signal.share(now);
+        if self.bans.left(client, now) > 0 {
+            return None;
+        }
+        let ruling = meter.take_known(bucket, now, cost, share)?;
+        Some((now, ruling))
     }
 
     #[cold]
@@ -229,6 +235,7 @@ impl RateLimiter {
             client,
         };
         let judged = self.judge(now, 0, demand, &mut rulings);
+        self.count(client, &rulings);
         let decision = self.sum_up(client, &rulings);
         match judged {
             Ok(_) => decision,

@@ -1,5 +1,6 @@
 //! Whether a request goes on, and what is said if it does not.
 
+use super::charged::Charged;
 use super::handle::{ALLOWED, BANNED, EXEMPT, REFUSED, State, UNKEYED};
 use super::limited::{Kind, RateLimited};
 use super::settlement::Settlement;
@@ -7,7 +8,6 @@ use super::texts::{Item, PolicyTexts, Told};
 use crate::algorithm::NEVER;
 use crate::body::ResponseBody;
 use crate::fields::{FieldStyle, Partitions};
-use crate::future::Finish;
 use crate::head::Head;
 use crate::key::ClientKey;
 use crate::limiter::{Client, Decision, Demand, MAX_POLICIES, Ruled, Rulings};
@@ -30,6 +30,10 @@ pub(super) struct Shared<K, R> {
     pub(super) patience: u64,
     /// Whether no policy asks anything of a request.
     pub(super) plain: bool,
+    /// Whether it is plain and nobody waits.
+    pub(super) is_simple: bool,
+    /// Whether responses tell nothing, and nothing is settled by them.
+    pub(super) is_silent: bool,
 }
 
 /// Whether a request goes on.
@@ -38,15 +42,19 @@ pub(super) enum Admission {
     Free,
     /// By the limiter's clock it is `now`, and it goes after `wait`.
     Go {
-        decision: Decision,
+        client: u64,
         now: u64,
         wait: u64,
     },
-    Refuse(Decision),
+    Refuse {
+        decision: Decision,
+        now: u64,
+    },
     RefuseUnkeyed,
 }
 
 impl<K: ClientKey, R> Shared<K, R> {
+    #[inline]
     pub(super) fn admit(&self, head: &Head<'_>, rulings: &mut Rulings) -> Admission {
         let State {
             limiter, counters, ..
@@ -71,41 +79,80 @@ impl<K: ClientKey, R> Shared<K, R> {
             }
             Whom::Client(client) => client,
         };
+        if self.is_simple
+            && let Some((now, ruling)) = limiter.take_known(client, 1)
+        {
+            let (policy, demand) = (0, Demand::plain(client));
+            rulings.push(Ruled {
+                policy,
+                demand,
+                ruling,
+            });
+            return self.outcome(client, now, limiter.judge_one(rulings), rulings);
+        }
+        self.admit_any(head, client, rulings)
+    }
+
+    /// Whatever its policies ask.
+    #[inline(never)]
+    fn admit_any(&self, head: &Head<'_>, client: u64, rulings: &mut Rulings) -> Admission {
+        let State {
+            limiter, counters, ..
+        } = &*self.state;
         let now = limiter.now();
-        if let Some(banned) = limiter.banned(client, now) {
+        if let Some(decision) = limiter.banned(client, now) {
             counters.add(BANNED, client);
             counters.add(REFUSED, client);
-            return Admission::Refuse(banned);
+            return Admission::Refuse { decision, now };
         }
         let demand = |policy| {
             if self.plain {
-                let (cost, tier) = (1, None);
-                return Demand { cost, tier, client };
+                Demand::plain(client)
+            } else {
+                self.demand(head, client, policy)
             }
-            self.demand(head, client, policy)
         };
         let judged = limiter.judge(now, self.patience, demand, rulings);
-        let decision = limiter.sum_up(client, rulings);
+        self.outcome(client, now, judged, rulings)
+    }
+
+    #[inline]
+    fn outcome(
+        &self,
+        client: u64,
+        now: u64,
+        judged: Result<u64, u64>,
+        rulings: &Rulings,
+    ) -> Admission {
+        self.state.limiter.count(client, rulings);
         match judged {
-            Ok(wait) => Admission::Go {
-                decision,
-                now,
-                wait,
-            },
-            Err(wait) => Admission::Refuse(self.turn_away(decision, wait)),
+            Ok(wait) => Admission::Go { client, now, wait },
+            Err(wait) => {
+                let decision = self.turn_away(client, now, wait, rulings);
+                Admission::Refuse { decision, now }
+            }
         }
     }
 
     /// Counts a request that is refused for `wait`.
-    pub(super) fn turn_away(&self, decision: Decision, wait: u64) -> Decision {
-        let Client(client) = decision.client();
-        self.state.counters.add(REFUSED, client);
-        self.state.limiter.strike(client, self.state.limiter.now());
-        decision.refused_for(wait)
+    pub(super) fn turn_away(
+        &self,
+        client: u64,
+        now: u64,
+        wait: u64,
+        rulings: &Rulings,
+    ) -> Decision {
+        let State {
+            limiter, counters, ..
+        } = &*self.state;
+        counters.add(REFUSED, client);
+        limiter.strike(client, now);
+        limiter.sum_up(client, rulings).refused_for(wait)
     }
 
-    pub(super) fn count_allowed(&self, decision: Decision) {
-        self.state.counters.add(ALLOWED, decision.client().0);
+    #[inline]
+    pub(super) fn count_allowed(&self, client: u64) {
+        self.state.counters.add(ALLOWED, client);
     }
 
     /// What a policy's closures make of a request.
@@ -128,23 +175,23 @@ impl<K: ClientKey, R> Shared<K, R> {
 }
 
 impl<K, R> Shared<K, R> {
-    /// What is left to do when the response head is there.
-    pub(super) fn finish(&self, decision: Decision, rulings: &Rulings) -> Finish {
+    /// What is left to do when the response head is there; `decision` is put into it.
+    #[inline]
+    pub(super) fn charged(&self, decision: Option<Decision>, rulings: &Rulings) -> Charged {
         let told = if self.style == FieldStyle::None {
             None
         } else {
             let full_in = |ruled: &Ruled| Duration::from_nanos(ruled.ruling.verdict.full_in);
             self.told(rulings, full_in)
         };
-        Finish {
+        Charged {
             told,
-            decision: self.extensions.then_some(decision),
+            decision: decision.map(Box::new),
             settlement: if self.plain {
                 None
             } else {
                 Settlement::new(&self.state, rulings)
             },
-            ..Finish::default()
         }
     }
 
@@ -159,11 +206,13 @@ impl<K, R> Shared<K, R> {
         })
     }
 
-    /// The answer to a refused request; `decision` is missing if it has no key.
+    /// The answer to a request that is refused `now`; `decision` is missing if it has no key.
+    #[inline(never)]
     pub(super) fn refuse<B>(
         &self,
         head: &Head<'_>,
         decision: Option<Decision>,
+        now: u64,
         rulings: &Rulings,
         label: impl Fn() -> Option<String>,
     ) -> Response<ResponseBody<B>>
@@ -249,7 +298,7 @@ impl<K, R> Shared<K, R> {
         if let Some(Client(client)) = why.client {
             state.offenders.count(client, &label);
         }
-        state.events.refused(state.limiter.now(), &why, label);
+        state.events.refused(now, &why, label);
         if let Some(decision) = decision.filter(|_| self.extensions) {
             response.extensions_mut().insert(decision);
         }

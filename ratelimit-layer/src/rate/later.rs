@@ -5,10 +5,11 @@
 //! requests'. Who leaves from the end gives back its units; who leaves from the middle does not, as
 //! those behind have their times already.
 
+use super::charged::Charged;
 use super::handle::State;
 use crate::algorithm::Act;
 use crate::concurrency::Patience;
-use crate::future::{Finish, Next};
+use crate::future::Next;
 use crate::limiter::{Ruled, Rulings};
 use http::{Request, Response};
 use pin_project::pin_project;
@@ -78,7 +79,7 @@ impl Drop for Ticket {
 #[derive(Debug)]
 pub(super) struct InHand<B> {
     pub(super) request: Request<B>,
-    pub(super) finish: Finish,
+    pub(super) charged: Charged,
 }
 
 /// A request that goes when its units are there.
@@ -107,15 +108,15 @@ where
     S: Service<Request<B>, Response = Response<ResBody>>,
     W: Patience<S>,
 {
-    type Output = Next<S::Future, ResBody>;
+    type Output = Next<S::Future, ResBody, Charged>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
         ready!(this.sleep.poll(cx));
         this.ticket.used = true;
         let held = this.held.take().expect("polled after it was ready");
-        let (mut service, InHand { request, finish }) = W::open(held);
-        Poll::Ready(Next::Called(service.call(request), finish))
+        let (mut service, InHand { request, charged }) = W::open(held);
+        Poll::Ready(Next::Called(service.call(request), charged))
     }
 }
 

@@ -321,7 +321,8 @@ impl<S, K, R, W> Layer<S> for RateLimitLayer<K, R, W> {
     type Service = RateLimit<S, K, R, W>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        let meters = &self.state.limiter.meters;
+        let mut meters = self.state.limiter.meters.iter();
+        let plain = meters.all(|meter| meter.policy.requests.is_empty());
         let shared = Shared {
             rules: self.rules.clone(),
             state: Arc::clone(&self.state),
@@ -329,7 +330,9 @@ impl<S, K, R, W> Layer<S> for RateLimitLayer<K, R, W> {
             partitions: self.partitions.clone(),
             extensions: self.extensions,
             patience: u64::try_from(self.patience.as_nanos()).unwrap_or(u64::MAX),
-            plain: meters.iter().all(|meter| meter.policy.requests.is_empty()),
+            plain,
+            is_silent: plain && self.fields == FieldStyle::None && !self.extensions,
+            is_simple: plain && self.patience.is_zero(),
         };
         RateLimit::new(inner, Arc::new(shared))
     }

@@ -1,6 +1,7 @@
 //! How often: [`RateLimitLayer`] and its service.
 
 mod admission;
+mod charged;
 mod events;
 mod handle;
 mod later;
@@ -16,5 +17,4 @@ pub use layer::RateLimitLayer;
 pub use limited::RateLimited;
 pub use offenders::Offender;
 pub use service::RateLimit;
-pub(crate) use settlement::{Settlement, Tally};
-pub(crate) use texts::Told;
+pub(crate) use settlement::Tally;

@@ -2,6 +2,7 @@
 //! "Efficient Computation of Frequent and Top-k Elements in Data Streams", 2005).
 
 use crate::limiter::Client;
+use arrayvec::ArrayVec;
 use std::sync::{Mutex, PoisonError};
 
 /// How many are watched: any client with more than a 64th of all refusals is among them.
@@ -15,7 +16,8 @@ const LABEL: usize = 128;
 pub struct Offender {
     /// The client, for the handle.
     pub client: Client,
-    /// What its key calls it, if it does: an address, never a secret.
+    /// What its key calls it, if it does: an address, never a secret. Missing too where the client was
+    /// seen but once among many others.
     pub label: Option<String>,
     /// Refused requests, at most: up to `overcounted` of them may have been another client's.
     pub refused: u64,
@@ -24,49 +26,93 @@ pub struct Offender {
 }
 
 #[derive(Debug, Default)]
-pub(super) struct Offenders(Mutex<Vec<Offender>>);
+pub(super) struct Offenders(Mutex<Watched>);
+
+/// Clients and their counts side by side, since each refusal looks through all of them.
+#[derive(Debug, Default)]
+struct Watched {
+    clients: ArrayVec<u64, WATCHED>,
+    refused: ArrayVec<u64, WATCHED>,
+    details: ArrayVec<Details, WATCHED>,
+}
+
+#[derive(Debug, Default)]
+struct Details {
+    overcounted: u64,
+    label: Label,
+}
+
+#[derive(Debug, Default)]
+enum Label {
+    /// Of a client that may be one of many that pass through: made when it is seen again.
+    #[default]
+    Later,
+    Known(Option<String>),
+}
 
 impl Offenders {
     /// Counts a refusal. While another thread counts one, this one is passed over: refusing must not
     /// wait, and under a flood a sample shows the same clients.
     pub(super) fn count(&self, client: u64, label: impl FnOnce() -> Option<String>) {
-        let Ok(mut watched) = self.0.try_lock() else {
-            return;
-        };
-        let client = Client(client);
-        if let Some(offender) = watched
-            .iter_mut()
-            .find(|offender| offender.client == client)
-        {
-            offender.refused += 1;
-            return;
-        }
-        let new = |overcounted| Offender {
-            client,
-            label: label().map(shortened),
-            refused: overcounted + 1,
-            overcounted,
-        };
-        if watched.len() < WATCHED {
-            watched.push(new(0));
-            return;
-        }
-        // The one seen least gives way, and its count is the most that the newcomer can have had.
-        if let Some(least) = watched.iter_mut().min_by_key(|offender| offender.refused) {
-            *least = new(least.refused);
+        if let Ok(mut watched) = self.0.try_lock() {
+            watched.count(client, label);
         }
     }
 
     /// The first `most`, worst first.
     pub(super) fn top(&self, most: usize) -> Vec<Offender> {
-        let mut top = self
-            .0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone();
+        let mut top = self.0.lock().unwrap_or_else(PoisonError::into_inner).all();
         top.sort_by_key(|offender| std::cmp::Reverse(offender.refused));
         top.truncate(most);
         top
+    }
+}
+
+impl Watched {
+    fn count(&mut self, client: u64, label: impl FnOnce() -> Option<String>) {
+        let known = || Label::Known(label().map(shortened));
+        if let Some(index) = self.clients.iter().position(|one| *one == client) {
+            self.refused[index] += 1;
+            if let unknown @ Label::Later = &mut self.details[index].label {
+                *unknown = known();
+            }
+            return;
+        }
+        if !self.clients.is_full() {
+            self.clients.push(client);
+            self.refused.push(1);
+            self.details.push(Details {
+                overcounted: 0,
+                label: known(),
+            });
+            return;
+        }
+        // The one seen least gives way, and its count is the most that the newcomer can have had.
+        let least = self.refused.iter().enumerate().min_by_key(|(_, n)| **n);
+        let Some((index, &overcounted)) = least else {
+            return;
+        };
+        self.clients[index] = client;
+        self.refused[index] = overcounted + 1;
+        self.details[index] = Details {
+            overcounted,
+            label: Label::Later,
+        };
+    }
+
+    fn all(&self) -> Vec<Offender> {
+        let counts = self.clients.iter().zip(&self.refused).zip(&self.details);
+        counts
+            .map(|((client, refused), details)| Offender {
+                client: Client(*client),
+                label: match &details.label {
+                    Label::Later => None,
+                    Label::Known(label) => label.clone(),
+                },
+                refused: *refused,
+                overcounted: details.overcounted,
+            })
+            .collect()
     }
 }
 

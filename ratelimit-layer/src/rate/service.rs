@@ -1,11 +1,12 @@
 //! [`RateLimit`]: asks the limiter, then the service below or nobody.
 
 use super::admission::{Admission, Shared};
+use super::charged::Charged;
 use super::later::{InHand, Later, Ticket};
 use super::limited::RateLimited;
 use crate::body::ResponseBody;
 use crate::concurrency::{AtOnce, Patience};
-use crate::future::{Finish, ResponseFuture};
+use crate::future::ResponseFuture;
 use crate::head::Head;
 use crate::key::ClientKey;
 use crate::limiter::Rulings;
@@ -64,7 +65,7 @@ where
 {
     type Response = Response<ResponseBody<ResBody>>;
     type Error = S::Error;
-    type Future = ResponseFuture<S::Future, ResBody, Later<S, W, ReqBody, ResBody>>;
+    type Future = ResponseFuture<S::Future, ResBody, Charged, Later<S, W, ReqBody, ResBody>>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
         self.inner.poll_ready(cx)
@@ -73,47 +74,52 @@ where
     fn call(&mut self, mut request: Request<ReqBody>) -> Self::Future {
         let shared = &*self.shared;
         let mut rulings = Rulings::new();
-        let admission = shared.admit(&Head::from(&request), &mut rulings);
-        let decision = match admission {
+        let (decision, now) = match shared.admit(&Head::from(&request), &mut rulings) {
             Admission::Free => {
-                return ResponseFuture::called(self.inner.call(request), Finish::default());
+                return ResponseFuture::called(self.inner.call(request), Charged::default());
             }
             Admission::Go {
-                decision,
-                now,
-                wait,
-            } => {
-                if shared.extensions {
+                client, wait: 0, ..
+            } if shared.is_silent => {
+                shared.count_allowed(client);
+                return ResponseFuture::called(self.inner.call(request), Charged::default());
+            }
+            Admission::Go { client, now, wait } => {
+                let decision = shared
+                    .extensions
+                    .then(|| shared.state.limiter.sum_up(client, &rulings));
+                if let Some(decision) = decision {
                     request.extensions_mut().insert(decision);
                 }
-                let finish = shared.finish(decision, &rulings);
+                let charged = shared.charged(decision, &rulings);
                 if wait == 0 {
-                    shared.count_allowed(decision);
-                    return ResponseFuture::called(self.inner.call(request), finish);
+                    shared.count_allowed(client);
+                    return ResponseFuture::called(self.inner.call(request), charged);
                 }
                 let line_up = |_: &InHand<ReqBody>| {
                     let taken_at = shared.state.limiter.taken_at(now, wait);
                     Ticket::new(&shared.state, taken_at, &rulings).ok_or(())
                 };
-                let in_hand = InHand { request, finish };
+                let in_hand = InHand { request, charged };
                 match W::hold(&mut self.inner, (), in_hand, line_up) {
                     Ok((ticket, held)) => {
-                        shared.count_allowed(decision);
+                        shared.count_allowed(client);
                         let later = Later::new(Duration::from_nanos(wait), ticket, held);
                         return ResponseFuture::waiting(later);
                     }
                     Err(((), in_hand)) => {
                         request = in_hand.request;
-                        Some(shared.turn_away(decision, wait))
+                        let decision = shared.turn_away(client, now, wait, &rulings);
+                        (Some(decision), now)
                     }
                 }
             }
-            Admission::Refuse(decision) => Some(decision),
-            Admission::RefuseUnkeyed => None,
+            Admission::Refuse { decision, now } => (Some(decision), now),
+            Admission::RefuseUnkeyed => (None, shared.state.limiter.now()),
         };
         let head = Head::from(&request);
         let label = || shared.rules.key.label(&head);
-        ResponseFuture::refused(shared.refuse(&head, decision, &rulings, label))
+        ResponseFuture::refused(shared.refuse(&head, decision, now, &rulings, label))
     }
 }
 
