@@ -8,6 +8,7 @@
 use super::problem::{Kind, Problem, details, names};
 use crate::body::ResponseBody;
 use crate::fields::number;
+use arrayvec::ArrayVec;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
 use bytes::Bytes;
@@ -26,6 +27,12 @@ const RESOURCE_EXHAUSTED: i32 = 8;
 /// Ours and those of the policies.
 const FIELDS: usize = 8;
 
+/// Bytes that base64 turns into whole characters.
+const GROUP: usize = 3;
+
+/// Bytes of the longest [`RetryStatus`], with a span of [`MAX_SECONDS`] and some nanoseconds.
+const RETRY_STATUS: usize = 61;
+
 /// Longest span of google.protobuf.Duration: 10,000 years.
 const MAX_SECONDS: u64 = 315_576_000_000;
 
@@ -33,15 +40,17 @@ const MAX_SECONDS: u64 = 315_576_000_000;
 #[derive(Debug, Clone)]
 pub(super) struct Prepared {
     message: HeaderValue,
-    /// google.rpc.Status without its `RetryInfo`.
-    status: Bytes,
+    /// google.rpc.Status without its `RetryInfo`, in base64 but for the bytes that do not fill a group.
+    status: String,
+    rest: ArrayVec<u8, 2>,
 }
 
 impl Default for Prepared {
     fn default() -> Self {
         Self {
             message: HeaderValue::from_static(""),
-            status: Bytes::new(),
+            status: String::new(),
+            rest: ArrayVec::new(),
         }
     }
 }
@@ -66,19 +75,22 @@ impl Prepared {
         let failure = QuotaFailure {
             violations: violations.collect(),
         };
+        let encoded = percent_encoded(&message);
+        let status = Status {
+            code: RESOURCE_EXHAUSTED,
+            message,
+            details: vec![Any {
+                type_url: "type.googleapis.com/google.rpc.QuotaFailure".into(),
+                value: failure.encode_to_vec(),
+            }],
+        };
+        let status = status.encode_to_vec();
+        let (groups, rest) = status.split_at(status.len() / GROUP * GROUP);
         Self {
-            message: HeaderValue::try_from(percent_encoded(&message))
+            message: HeaderValue::try_from(encoded)
                 .expect("percent-encoding leaves printable ASCII"),
-            status: Status {
-                code: RESOURCE_EXHAUSTED,
-                message,
-                details: vec![Any {
-                    type_url: "type.googleapis.com/google.rpc.QuotaFailure".into(),
-                    value: failure.encode_to_vec(),
-                }],
-            }
-            .encode_to_vec()
-            .into(),
+            status: STANDARD_NO_PAD.encode(groups),
+            rest: rest.iter().copied().collect(),
         }
     }
 
@@ -95,13 +107,18 @@ impl Prepared {
                 }),
             }),
         };
-        let mut status = Vec::with_capacity(self.status.len() + retry.encoded_len());
-        status.extend_from_slice(&self.status);
         // Two messages one after the other are one that has the details of both.
-        retry.encode(&mut status).expect("a vector grows");
+        let mut end = [0; 2 + RETRY_STATUS];
+        end[..self.rest.len()].copy_from_slice(&self.rest);
+        let mut free = &mut end[self.rest.len()..];
+        retry.encode(&mut free).expect("the longest has room");
+        let unused = free.len();
+        let end = &end[..end.len() - unused];
+        let mut status = String::with_capacity(self.status.len() + 2 * end.len());
+        status.push_str(&self.status);
         // Without padding, as the specification of gRPC over HTTP/2 asks of senders.
-        HeaderValue::from_maybe_shared(Bytes::from(STANDARD_NO_PAD.encode(status)))
-            .expect("base64 is printable ASCII")
+        STANDARD_NO_PAD.encode_string(end, &mut status);
+        HeaderValue::from_maybe_shared(Bytes::from(status)).expect("base64 is printable ASCII")
     }
 }
 
@@ -290,7 +307,7 @@ mod tests {
         assert_eq!(answer.headers()[GRPC_RETRY_PUSHBACK], "2147483647");
         let details = status.get_error_details();
         let delay = details.retry_info().unwrap().retry_delay.unwrap();
-        assert_eq!(delay.as_secs(), MAX_SECONDS);
+        assert_eq!(delay, Duration::new(MAX_SECONDS, 999_999_999));
         for (nanos, millis) in [(0, 0), (1, 1), (1_000_000, 1), (1_000_001, 2)] {
             assert_eq!(pushback(Duration::from_nanos(nanos)), millis);
         }
