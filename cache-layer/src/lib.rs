@@ -171,7 +171,8 @@
 //! TinyLFU behind a small window: a flood of answers that nobody asks for twice replaces nothing. Large
 //! answers have to be asked for more often than small ones, and how soon the past is forgotten is learnt
 //! from the traffic, so that news and shifting favourites are kept as well as LRU keeps them.
-//! [`CacheHandle::reclaim`] gives memory back in the same order. What is of no use to anybody is swept
+//! [`CacheHandle::reclaim`] gives memory back in the same order, and
+//! [`admit_while`](CacheLayer::admit_while) keeps out what is new for as long as memory is short. What is of no use to anybody is swept
 //! out once a minute, off the async workers, and so is what nobody has asked for, by
 //! [`time_to_idle`](CacheLayer::time_to_idle).
 //!

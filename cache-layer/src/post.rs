@@ -110,8 +110,12 @@ impl<S> Post<S> {
             Err(_) => std::future::pending().await,
         };
         Ok(match told? {
-            Answer::Shared(mut parts, head) => {
-                outcome.stored = true;
+            Answer::Shared {
+                mut parts,
+                head,
+                stored,
+            } => {
+                outcome.stored = stored;
                 field.append(&mut parts.headers, outcome, &Details::default());
                 Response::from_parts(parts, ResponseBody::shared(seat, head.length()))
             }

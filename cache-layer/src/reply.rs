@@ -26,10 +26,11 @@ pub(crate) struct Reply<'a> {
 impl Reply<'_> {
     pub(crate) fn to<R>(mut self, answer: Answer<R>, seat: Seat) -> Response<ResponseBody<R>> {
         let field = &self.shared.settings.status_field;
-        let stored = matches!(
-            answer,
-            Answer::Shared(..) | Answer::Completed(..) | Answer::Confirmed(..)
-        );
+        let stored = match &answer {
+            Answer::Shared { stored, .. } => *stored,
+            Answer::Completed(..) | Answer::Confirmed(..) => true,
+            _ => false,
+        };
         self.outcome.stored = stored;
         let mut response = match answer {
             Answer::Own(mut response) => {
@@ -38,8 +39,10 @@ impl Reply<'_> {
                 response.map(ResponseBody::own)
             }
             Answer::Unreachable => unsatisfied(),
-            Answer::Shared(_, head) if self.unmodified(&head) => self.shared_head(&head, seat),
-            Answer::Shared(mut parts, head) => {
+            Answer::Shared { head, .. } if self.unmodified(&head) => self.shared_head(&head, seat),
+            Answer::Shared {
+                mut parts, head, ..
+            } => {
                 let details = self.details(Some(&head));
                 field.append(&mut parts.headers, self.outcome, &details);
                 Response::from_parts(parts, ResponseBody::shared(seat, head.length()))

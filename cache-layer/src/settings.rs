@@ -8,11 +8,28 @@ use crate::rfc9111::lifetime::Configured;
 use crate::rfc9111::storable::{Asked, Cookies, Credentials, Policy, SetCookie};
 use crate::store::Eviction;
 use http::{Extensions, HeaderMap, HeaderName, header};
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
 /// Copies an extension of one type from a request to another.
 pub(crate) type Carry = fn(&Extensions, &mut Extensions);
+
+/// Whether what is not stored yet may enter now; always, where nobody is asked.
+#[derive(Clone, Default)]
+pub(crate) struct Admits(pub(crate) Option<Arc<dyn Fn() -> bool + Send + Sync>>);
+
+impl Admits {
+    pub(crate) fn now(&self) -> bool {
+        self.0.as_ref().is_none_or(|admits| admits())
+    }
+}
+
+impl fmt::Debug for Admits {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.0.is_some() { "asked" } else { "always" })
+    }
+}
 
 /// Settings, checked.
 #[derive(Debug, Clone)]
@@ -23,6 +40,7 @@ pub(crate) struct Settings {
     pub(crate) max_vary_names: usize,
     pub(crate) max_variants: usize,
     pub(crate) max_key_content: u64,
+    pub(crate) admits: Admits,
     pub(crate) default_ttl: Option<Duration>,
     /// For errors, by status.
     pub(crate) negative: Vec<(u16, Duration)>,
@@ -68,6 +86,7 @@ impl Settings {
             max_vary_names: 8,
             max_variants: 32,
             max_key_content: 64 << 10,
+            admits: Admits::default(),
             default_ttl: None,
             negative: Vec::new(),
             heuristic: false,

@@ -139,6 +139,18 @@ impl Shared {
         fills.join_or_lead(key, request, newcomer, stands, look_again)
     }
 
+    /// Whether an answer may enter the store: as a new one, or because it takes another one's place.
+    pub(crate) fn admits(&self, key: &Key, head: &Head) -> bool {
+        let alike = |other: &Head| other.selection() == head.selection();
+        let is_there = || self.pool.store.get(key, head.received());
+        let admits =
+            self.settings.admits.now() || is_there().is_some_and(|stored| stored.any(alike));
+        if !admits {
+            self.counters.kept_out.count();
+        }
+        admits
+    }
+
     /// Puts an answer into the store, in place of the one that it renews, if it does, unless it was
     /// invalidated since its fill began.
     pub(crate) fn put(&self, key: &Key, stored: Arc<Stored>, renews: Option<&Arc<Stored>>) {
@@ -286,6 +298,7 @@ impl Shared {
             stored,
             not_admitted,
             refused_room,
+            kept_out,
         } = &self.counters;
         CacheStats {
             hits: hits.get(),
@@ -301,6 +314,7 @@ impl Shared {
             stored: stored.get(),
             not_admitted: not_admitted.get(),
             refused_room: refused_room.get(),
+            kept_out: kept_out.get(),
             filling: pool.fills.in_flight(),
             entries: pool.store.entries(),
             evictions: pool.store.evicted.so_far(),

@@ -36,6 +36,9 @@ pub struct CacheStats {
     pub not_admitted: u64,
     /// Answers that might have been stored, but for which there was no room.
     pub refused_room: u64,
+    /// Answers that might have been stored, but were kept out by
+    /// [`admit_while`](crate::CacheLayer::admit_while).
+    pub kept_out: u64,
     /// Requests to the service in flight on behalf of the store.
     pub filling: u64,
     /// Entries, one for each URI and set of override fields.
@@ -165,6 +168,7 @@ pub(crate) struct Counters {
     pub(crate) stored: Counter,
     pub(crate) not_admitted: Counter,
     pub(crate) refused_room: Counter,
+    pub(crate) kept_out: Counter,
 }
 
 /// On a cache line of its own: hits on one core do not slow misses on another.

@@ -63,7 +63,8 @@ impl MemGuardHandle {
         self.guard.look().1
     }
 
-    /// The level as it changes: for caches that stop growing from [`Level::Elevated`] on, or for a log.
+    /// The level as it changes: for caches that store nothing new from [`Level::Elevated`] on, as `cache_layer`'s `admit_while`
+    /// lets them, or for a log.
     ///
     /// It rises with the request, body or handle that sees the heap rise; a task on the current tokio runtime sees it fall.
     ///

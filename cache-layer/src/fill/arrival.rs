@@ -61,16 +61,25 @@ impl Arrival<'_> {
                     length: head.length(),
                     ..Shape::default()
                 };
+                let stored = shared.admits(&key, &head);
                 let empty = body.is_end_stream();
                 if empty {
                     // Ended before its head is shown: no server waits for an empty body.
-                    keep(shared, &key, &head, &shape, &[], None);
+                    if stored {
+                        keep(shared, &key, &head, &shape, &[], None);
+                    }
                     lead.fill.complete(None);
                 }
                 self.publish(&head, shareable, part);
-                drop(leader.send(Ok(Answer::Shared(parts, Arc::clone(&head)))));
+                let answer = Answer::Shared {
+                    parts,
+                    head: Arc::clone(&head),
+                    stored,
+                };
+                drop(leader.send(Ok(answer)));
                 if !empty {
-                    read(shared, lead, Some((key, head)), shape, body).await;
+                    let to_store = stored.then_some((key, head));
+                    read(shared, lead, to_store, shape, body).await;
                 }
             }
             Err(refusal) => {

@@ -57,6 +57,8 @@ pub(super) async fn read<B: Body<Data = Bytes>>(
     };
     let mut kept = to_store.is_some().then(Vec::new);
     if kept.is_none() {
+        // Out of the table first: who comes now could not begin at the start.
+        lead.leave_table();
         lead.fill.pass();
     }
     let mut total = 0u64;
@@ -110,7 +112,12 @@ pub(super) async fn read<B: Body<Data = Bytes>>(
             } else {
                 0
             };
-            if !lead.fill.room(window).await {
+            // What is short enough to be stored, but kept out, is shared as if it were: nobody is cut off.
+            let shared_window = match to_store {
+                None if total <= limit && store.ledger().has_room(1) => limit,
+                _ => window,
+            };
+            if !lead.fill.room(window, shared_window).await {
                 return;
             }
         }

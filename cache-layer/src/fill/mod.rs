@@ -23,7 +23,9 @@
 //!
 //! A body that outgrows the limit, or the cache's room, on the way cannot be stored. Nobody joins it
 //! any more, what all readers have seen is dropped, and from then on the origin is read no faster than
-//! the slowest of them; a reader that holds up others for [`PATIENCE`] is cut off. A fill whose task
+//! the slowest of them; a reader that holds up others for [`PATIENCE`] is cut off. What `admit_while`
+//! keeps out goes the same way from its head on, but that those who waited for it do not hold up each
+//! other while it is short enough to be stored. A fill whose task
 //! ends early (error, panic, shutdown) breaks: the readers' bodies end with an error, never as if
 //! complete. If the origin fails, what is stored may stand in for its answer, shown in the same way.
 //!

@@ -186,8 +186,9 @@ impl Fill {
         state.drop_seen();
     }
 
-    /// Waits until no more than `most` bytes wait for readers; false when all of them have left.
-    pub(super) async fn room(&self, most: u64) -> bool {
+    /// Waits until no more than `most` bytes wait for one reader, or `shared` for several; false when all
+    /// of them have left.
+    pub(super) async fn room(&self, most: u64, shared: u64) -> bool {
         loop {
             let moved = self.moved.notified();
             {
@@ -195,6 +196,7 @@ impl Fill {
                 if state.seats.is_empty() {
                     return false;
                 }
+                let most = if state.seats.len() > 1 { shared } else { most };
                 if state.charge.held() <= most {
                     return true;
                 }

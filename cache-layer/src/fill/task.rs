@@ -38,7 +38,12 @@ pub(crate) struct Job<S> {
 /// What the leader gets.
 pub(crate) enum Answer<R> {
     /// Its own head as the origin sent it; the body is read from its seat.
-    Shared(response::Parts, Arc<Head>),
+    Shared {
+        parts: response::Parts,
+        head: Arc<Head>,
+        /// It enters the store.
+        stored: bool,
+    },
     /// What was stored still holds, under a new head. The fields that a 304 says to its own client
     /// alone, such as cookies, are the leader's.
     Confirmed(Arc<Stored>, HeaderMap),

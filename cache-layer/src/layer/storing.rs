@@ -4,7 +4,9 @@ use super::CacheLayer;
 use crate::policy::LONGEST;
 use crate::request::Names;
 use crate::rfc9111::storable::{Cookies, Credentials, SetCookie};
+use crate::settings::Admits;
 use http::HeaderName;
+use std::sync::Arc;
 use std::time::Duration;
 
 impl CacheLayer {
@@ -13,6 +15,53 @@ impl CacheLayer {
     /// A longer one streams through and is not stored.
     pub fn max_entry_bytes(mut self, bytes: u64) -> Self {
         self.setting().max_entry_bytes = bytes;
+        self
+    }
+
+    /// While `admits` says no, nothing enters that is not stored yet: for times in which memory is short.
+    /// By default everything may.
+    ///
+    /// It is asked once for an answer that could be stored, when its head has come. What is kept out streams
+    /// through, also to those who wait for the same; it has no `stored` in its `Cache-Status`, and counts in
+    /// [`CacheStats::kept_out`](crate::CacheStats::kept_out). [`warm`](crate::CacheHandle::warm) brings in
+    /// no more than that.
+    ///
+    /// What is stored stays alive: it is served, purged and invalidated as ever, a 304 renews it, and a newer
+    /// answer takes its place, or a part joins it, whatever its length: the entries grow no more in number,
+    /// and those that are asked for do not grow old. A variant for other fields of `Vary` is a new one.
+    ///
+    /// Keep it short: it is called from async workers. To follow the level of `memguard-layer`, take
+    /// `guard.handle().watch()` as the receiver, and `*level.borrow() < Level::Elevated` as the answer:
+    ///
+    /// ```
+    /// # use axum::{Router, body::Body, http::{Request, header}, routing::get};
+    /// use cache_layer::CacheLayer;
+    /// use tokio::sync::watch;
+    /// # use tower::ServiceExt;
+    ///
+    /// let (short_of_memory, level) = watch::channel(false);
+    /// let cache = CacheLayer::new(64 << 20).admit_while(move || !*level.borrow());
+    /// # let app: Router = Router::new()
+    /// #     .route("/{page}", get(|| async { ([(header::CACHE_CONTROL, "max-age=30")], "hello") }))
+    /// #     .layer(cache);
+    /// # let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    /// # runtime.block_on(async {
+    /// # for (path, short, expected) in [
+    /// #     ("/old", false, "fwd=uri-miss; stored"),
+    /// #     ("/new", true, "fwd=uri-miss"),
+    /// #     ("/new", true, "fwd=uri-miss"),
+    /// #     ("/old", true, "hit"),
+    /// # ] {
+    /// #     short_of_memory.send_replace(short);
+    /// #     let asked = Request::get(format!("http://a{path}")).body(Body::empty()).unwrap();
+    /// #     let response = app.clone().oneshot(asked).await.unwrap();
+    /// #     assert_eq!(response.headers()["cache-status"], format!("cache-layer; {expected}"));
+    /// #     axum::body::to_bytes(response.into_body(), 100).await.unwrap();
+    /// # }
+    /// # });
+    /// ```
+    pub fn admit_while(mut self, admits: impl Fn() -> bool + Send + Sync + 'static) -> Self {
+        self.setting().admits = Admits(Some(Arc::new(admits)));
         self
     }
 

@@ -1,5 +1,6 @@
 //! The layer from outside: a scripted origin below, a client above, a clock that stands still.
 
+mod admitting;
 mod bounds;
 mod cache_status;
 mod content;

@@ -2,6 +2,7 @@
 
 mod adaptive;
 mod allocator;
+mod cache;
 mod client;
 mod flags;
 mod listen;
@@ -53,14 +54,6 @@ const ITEMS: usize = 1_000;
 const LONGEST_NAME: usize = 100;
 
 fn app(flags: &Flags) -> Router {
-    let cache = (flags.cache_bytes.as_u64() > 0).then(|| {
-        let layer = CacheLayer::new(flags.cache_bytes.as_u64())
-            .max_entry_bytes(flags.max_entry_bytes.as_u64());
-        match flags.default_ttl {
-            Some(ttl) => layer.default_ttl(*ttl),
-            None => layer,
-        }
-    });
     let mut concurrency = ConcurrencyLimitLayer::new(flags.concurrency.get())
         .with_key(flags.client.key())
         .wait(flags.concurrency.get(), *flags.concurrency_wait);
@@ -73,6 +66,7 @@ fn app(flags: &Flags) -> Router {
             .profile_at_hard(directory)
             .expect("the flag was checked");
     }
+    let cache = cache::layer(flags, &guard.handle());
     if let Some(cache) = cache.as_ref().map(CacheLayer::handle) {
         guard = guard.reclaim_with(move |bytes| cache.reclaim(bytes));
     }
@@ -210,6 +204,7 @@ async fn stats(State(api): State<Api>) -> Json<Value> {
                 "misses": cache.misses,
                 "collapsed": cache.collapsed,
                 "bypassed": cache.bypassed,
+                "kept_out": cache.kept_out,
                 "entries": cache.entries,
                 "bytes": cache.bytes,
             })

@@ -5,14 +5,14 @@ use axum::body::Body;
 use axum::http::{Method, Request, StatusCode};
 use clap::Parser;
 use http_body_util::BodyExt;
-use memguard_layer::MemGuardLayer;
-use ratelimit_layer::RateLimitLayer;
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tower::ServiceExt;
 
 use super::{Flags, app};
+
+mod memory;
 
 struct Answer {
     status: StatusCode,
@@ -151,36 +151,6 @@ async fn an_upload_is_measured() {
     let answer = send(&start(&[]), request(Method::POST, "/upload", "abc")).await;
     let sha256 = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
     assert_eq!(answer.json(), json!({ "length": 3, "sha256": sha256 }));
-}
-
-#[tokio::test(start_paused = true)]
-async fn out_of_memory_shows_in_readiness_before_long() {
-    // Less than any process holds.
-    let app = start(&["--heap-budget", "1"]);
-    let refused = get(&app, "/items/1").await;
-    assert_eq!(refused.status, StatusCode::SERVICE_UNAVAILABLE);
-    assert_eq!(get(&app, "/readyz").await.body, b"ready\n");
-    tokio::time::advance(std::time::Duration::from_secs(11)).await;
-    let ready = get(&app, "/readyz").await;
-    assert_eq!(ready.status, StatusCode::SERVICE_UNAVAILABLE);
-    assert_eq!(get(&app, "/healthz").await.status, StatusCode::OK);
-}
-
-#[tokio::test(start_paused = true)]
-async fn clients_have_less_of_their_quotas_while_memory_is_short() {
-    for (heap, admitted) in [(84, 8), (85, 4), (95, 2)] {
-        let guard = MemGuardLayer::new(100)
-            .source(move || heap)
-            .without_cgroup();
-        let limit = RateLimitLayer::new("8/h".parse().unwrap());
-        let app = Router::new()
-            .route("/", axum::routing::get(|| async {}))
-            .layer(super::rate::scaled(limit, guard.handle()));
-        for turn in 0..10 {
-            let status = get(&app, "/").await.status;
-            assert_eq!(status == StatusCode::OK, turn < admitted, "{heap}: {turn}");
-        }
-    }
 }
 
 #[tokio::test]

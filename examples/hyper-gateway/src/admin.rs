@@ -80,6 +80,7 @@ fn stats(handles: &Handles) -> Value {
                 "refreshed": stats.refreshed,
                 "stored": stats.stored,
                 "refused_room": stats.refused_room,
+                "kept_out": stats.kept_out,
                 "filling": stats.filling,
                 "entries": stats.entries,
                 "bytes": stats.bytes,

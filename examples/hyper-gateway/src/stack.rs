@@ -8,7 +8,7 @@ use cache_layer::{CacheHandle, CacheLayer};
 use http::{Request, Response};
 use http_body::Body;
 use hyper::body::Incoming;
-use memguard_layer::{MemGuardHandle, MemGuardLayer};
+use memguard_layer::{Level, MemGuardHandle, MemGuardLayer};
 use ratelimit_layer::{ConcurrencyHandle, ConcurrencyLimitLayer, RateLimitHandle, RateLimitLayer};
 use tower::Service;
 
@@ -44,7 +44,6 @@ pub(crate) fn stack(
     + 'static,
     Handles,
 ) {
-    let cache = flags.cache.layer().map(|layer| flags.keys.of(layer));
     let concurrency = flags.limits_concurrency().then(|| {
         let most = flags.concurrency.map_or(usize::MAX, NonZeroUsize::get);
         let mut layer = ConcurrencyLimitLayer::new(most)
@@ -68,10 +67,18 @@ pub(crate) fn stack(
                 .profile_at_hard(directory)
                 .expect("the flag was checked");
         }
-        match cache.as_ref().map(CacheLayer::handle) {
-            Some(cache) => layer.reclaim_with(move |bytes| cache.reclaim(bytes)),
+        layer
+    });
+    let cache = flags.cache.layer().map(|layer| {
+        let layer = flags.keys.of(layer);
+        match guard.as_ref().map(MemGuardLayer::handle) {
+            Some(guard) => frugal(layer, &guard),
             None => layer,
         }
+    });
+    let guard = guard.map(|layer| match cache.as_ref().map(CacheLayer::handle) {
+        Some(cache) => layer.reclaim_with(move |bytes| cache.reclaim(bytes)),
+        None => layer,
     });
     let rate = rate::layer(&flags.rate, flags.dry_run).map(|layer| {
         let layer = match guard.as_ref().map(MemGuardLayer::handle) {
@@ -92,6 +99,13 @@ pub(crate) fn stack(
     let cached = optional(cache, upstream);
     let limited = optional(rate, optional(concurrency, cached));
     (optional(guard, limited), handles)
+}
+
+/// Nothing new is stored while memory is getting short: it would have to be given back before long.
+fn frugal(cache: CacheLayer, guard: &MemGuardHandle) -> CacheLayer {
+    // A receiver of the level and no handle: the guard has one of the cache, and neither would ever go.
+    let level = guard.watch();
+    cache.admit_while(move || *level.borrow() < Level::Elevated)
 }
 
 /// Makes the allocator of `main.rs` give back to the system what it keeps for later.

@@ -7,7 +7,7 @@ use std::process::{Child, Command, Output, Stdio};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
-use crate::support::{Then, Upstream, body, read_to_end, status, until};
+use crate::support::{Then, Upstream, body, field, get, read_to_end, status, until};
 
 fn program(flags: &str) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_hyper-gateway"));
@@ -152,4 +152,43 @@ async fn port_0_is_printed_as_the_real_one() {
         .unwrap();
     until(|| upstream.requests().len() == 1).await;
     assert!(line.contains(", admin on http://127.0.0.1:"), "{line}");
+}
+
+#[tokio::test]
+async fn a_cache_that_fills_stops_where_memory_is_getting_short() {
+    let page = "x".repeat(256 << 10);
+    let upstream = Upstream::ok("cache-control: max-age=600\r\n", &page).await;
+    let (_running, line) = Running::start(&format!(
+        "--listen 127.0.0.1:0 --admin 127.0.0.1:0 --upstream http://{} --heap-budget 32MiB --cache-bytes 64MiB",
+        upstream.address
+    ));
+    let gateway = address(&line);
+    let (_, admin) = line.trim().rsplit_once("http://").unwrap();
+    let outcome = async |n: usize| {
+        let answer = get(gateway, &format!("/{n}"), "").await;
+        assert_eq!((status(&answer), body(&answer).len()), (200, page.len()));
+        field(&answer, "cache-status").unwrap().to_owned()
+    };
+    let mut stored = 0;
+    while outcome(stored).await.ends_with("; stored") {
+        stored += 1;
+    }
+    // Three quarters of the budget are 96 pages, the gateway itself included.
+    assert!((80..96).contains(&stored), "{stored} are stored");
+    for n in stored..stored + 20 {
+        assert_eq!(outcome(n).await, "cache-layer; fwd=uri-miss");
+        assert_eq!(outcome(n - stored).await, "cache-layer; hit");
+    }
+    let answer = get(admin.parse().unwrap(), "/stats", "").await;
+    let figures: serde_json::Value = serde_json::from_str(body(&answer)).unwrap();
+    let (cache, memory) = (&figures["cache"], &figures["memory"]);
+    assert_eq!(
+        (&cache["entries"], &cache["kept_out"]),
+        (&stored.into(), &21.into())
+    );
+    assert_eq!(
+        (&memory["level"], &memory["reclaim_rounds"]),
+        (&"elevated".into(), &0.into())
+    );
+    assert_eq!(memory["rejected"], 0);
 }
