@@ -27,7 +27,11 @@ struct Running(Child);
 
 impl Running {
     fn start(flags: &str) -> (Self, String) {
-        let mut child = program(flags).spawn().unwrap();
+        Self::of(&mut program(flags))
+    }
+
+    fn of(program: &mut Command) -> (Self, String) {
+        let mut child = program.spawn().unwrap();
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap())
             .read_line(&mut line)
@@ -191,4 +195,21 @@ async fn a_cache_that_fills_stops_where_memory_is_getting_short() {
         (&"elevated".into(), &0.into())
     );
     assert_eq!(memory["rejected"], 0);
+}
+
+#[cfg(feature = "pprof")]
+#[tokio::test]
+async fn the_heap_profile_is_there_if_it_is_switched_on() {
+    let flags = "--listen 127.0.0.1:0 --admin 127.0.0.1:0 --upstream http://127.0.0.1:1";
+    for (conf, expected) in [("prof:true,lg_prof_sample:12", 200), ("prof:false", 501)] {
+        let (_running, line) = Running::of(program(flags).env("_RJEM_MALLOC_CONF", conf));
+        let (_, admin) = line.trim().rsplit_once("http://").unwrap();
+        let profile = get(admin.parse().unwrap(), "/debug/pprof/heap", "").await;
+        assert_eq!(status(&profile), expected, "{profile}");
+        // Gzip begins with 1F 8B, of which the second is no text.
+        assert_eq!(
+            body(&profile).starts_with("\u{1f}\u{fffd}"),
+            expected == 200
+        );
+    }
 }

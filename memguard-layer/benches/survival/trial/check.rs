@@ -41,6 +41,8 @@ impl Report {
 pub(super) struct Seen {
     pub(super) answered: usize,
     pub(super) slowest: Duration,
+    /// One was not answered: it is the last.
+    pub(super) failed: bool,
     pub(super) last: Option<Report>,
 }
 
@@ -60,6 +62,7 @@ impl Checks {
                 let last = ends.load(Relaxed);
                 let start = Instant::now();
                 let Ok(report) = check(address) else {
+                    seen.failed = true;
                     return seen;
                 };
                 seen.answered += 1;

@@ -76,9 +76,10 @@ pub(crate) struct Outcome {
     pub(crate) death: Option<ExitStatus>,
     /// How many clients were told what.
     pub(crate) answers: BTreeMap<String, usize>,
-    /// Health checks answered, and the slowest of them.
+    /// Health checks answered, the slowest of them, and whether one was not.
     pub(crate) checks: usize,
     pub(crate) slowest: Duration,
+    pub(crate) check_failed: bool,
     /// How long after the load it answered uploads as if there had been none.
     pub(crate) serves_after: Option<Duration>,
     /// By the last report: the most bytes ever allocated, and bytes promised.
@@ -93,6 +94,7 @@ impl Outcome {
             (self.death.is_none(), "it died"),
             (self.peak <= BUDGET + BUDGET / 20, "the heap's peak"),
             (self.checks >= 3, "too few health checks"),
+            (!self.check_failed, "a health check that failed"),
             (self.slowest <= longest, "a slow health check"),
             (
                 self.serves_after
@@ -159,6 +161,7 @@ pub(crate) fn run(load: &Load, limit: &Limit, arm: Arm, arguments: &[&str]) -> O
         answers,
         checks: seen.answered,
         slowest: seen.slowest,
+        check_failed: seen.failed,
         serves_after,
         peak: last.peak,
         reserved: last.reserved,
