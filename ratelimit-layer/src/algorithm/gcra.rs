@@ -32,6 +32,8 @@ impl Gcra {
 
     /// At this share of the rate, more than 0. The depth stays the time it is, so that a burst
     /// shrinks and grows with the rate.
+    // Out of the way of a check at the full share, which is most.
+    #[inline(never)]
     pub(crate) fn scaled(self, share: f64) -> Self {
         // A float that is too large becomes the largest number; the burst stays a unit at least.
         let interval = ((self.interval as f64 / share).ceil() as u64).max(1);

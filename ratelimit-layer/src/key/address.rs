@@ -6,7 +6,7 @@ use super::network::{AddressKey, Prefixes, unmapped};
 use super::peer::peer;
 use crate::head::Head;
 use http::HeaderValue;
-use http::header::{FORWARDED, HeaderName};
+use http::header::{FORWARDED, HeaderMap, HeaderName};
 use ipnet::IpNet;
 use std::net::IpAddr;
 
@@ -237,7 +237,7 @@ impl ClientIp {
         if !believed {
             return peer;
         }
-        match (self.said(head), self.unreadable) {
+        match (self.said(head.headers), self.unreadable) {
             (Said::Client(address), _) => Some(address),
             (Said::Nobody, _) | (Said::Unreadable, Unreadable::Peer) => peer,
             (Said::Unreadable, Unreadable::NoKey) => None,
@@ -263,13 +263,13 @@ impl ClientIp {
     }
 
     #[inline(never)]
-    fn said(&self, head: &Head<'_>) -> Said {
+    fn said(&self, headers: &HeaderMap) -> Said {
         let name = match &self.header {
             ProxyHeader::XForwardedFor => &X_FORWARDED_FOR,
             ProxyHeader::Forwarded => &FORWARDED,
             ProxyHeader::Other(name) => name,
         };
-        let lines = head.headers.get_all(name).iter().rev();
+        let lines = headers.get_all(name).iter().rev();
         let lines = lines.map(HeaderValue::as_bytes);
         match self.header {
             ProxyHeader::Forwarded => self.walk(lines.flat_map(forwarded)),

@@ -30,15 +30,15 @@ pub(super) struct Shared<K, R> {
     pub(super) patience: u64,
     /// Whether no policy asks anything of a request.
     pub(super) plain: bool,
-    /// Whether it is plain and nobody waits.
-    pub(super) is_simple: bool,
     /// Whether responses tell nothing, and nothing is settled by them.
     pub(super) is_silent: bool,
+    /// Whether a request that is charged at once needs nothing more, and nobody is exempt.
+    pub(super) is_simple: bool,
 }
 
 /// Whether a request goes on.
 pub(super) enum Admission {
-    /// Nobody limits it.
+    /// It goes on, and nothing is to be told or settled.
     Free,
     /// By the limiter's clock it is `now`, and it goes after `wait`.
     Go {
@@ -54,7 +54,22 @@ pub(super) enum Admission {
 }
 
 impl<K: ClientKey, R> Shared<K, R> {
-    #[inline]
+    /// What most requests come to: they are charged to one bucket, and that is all. `false`: it is
+    /// something else, and nothing was taken.
+    #[inline(always)]
+    pub(super) fn lets_through(&self, head: &Head<'_>) -> bool {
+        let limiter = &self.state.limiter;
+        let Some(client) = self.rules.client(head, limiter.seeds()) else {
+            return false;
+        };
+        let known = limiter.take_known(client, 1);
+        let allowed = known.is_some_and(|(_, ruling)| ruling.verdict.allowed);
+        if allowed {
+            self.count_allowed(client);
+        }
+        allowed
+    }
+
     pub(super) fn admit(&self, head: &Head<'_>, rulings: &mut Rulings) -> Admission {
         let State {
             limiter, counters, ..
@@ -79,7 +94,8 @@ impl<K: ClientKey, R> Shared<K, R> {
             }
             Whom::Client(client) => client,
         };
-        if self.is_simple
+        if self.plain
+            && self.patience == 0
             && let Some((now, ruling)) = limiter.take_known(client, 1)
         {
             let (policy, demand) = (0, Demand::plain(client));
@@ -178,14 +194,12 @@ impl<K, R> Shared<K, R> {
     /// What is left to do when the response head is there; `decision` is put into it.
     #[inline]
     pub(super) fn charged(&self, decision: Option<Decision>, rulings: &Rulings) -> Charged {
-        let told = if self.style == FieldStyle::None {
-            None
-        } else {
-            let full_in = |ruled: &Ruled| Duration::from_nanos(ruled.ruling.verdict.full_in);
-            self.told(rulings, full_in)
-        };
+        if self.is_silent {
+            return Charged::default();
+        }
+        let full_in = |ruled: &Ruled| Duration::from_nanos(ruled.ruling.verdict.full_in);
         Charged {
-            told,
+            told: self.told(rulings, full_in),
             decision: decision.map(Box::new),
             settlement: if self.plain {
                 None
@@ -197,6 +211,9 @@ impl<K, R> Shared<K, R> {
 
     /// How the client stands, each standing for as long as `window` says.
     fn told(&self, rulings: &Rulings, window: impl Fn(&Ruled) -> Duration) -> Option<Told> {
+        if self.style == FieldStyle::None {
+            return None;
+        }
         let State { limiter, texts, .. } = &*self.state;
         Told::new(self.style, &texts.load(), rulings, |ruled| {
             let partition = self.partitions.as_ref();

@@ -26,7 +26,20 @@ impl Finish for Charged {
         &mut self,
         result: Result<Response<B>, E>,
     ) -> Result<Response<ResponseBody<B>>, E> {
-        let mut response = result?;
+        match self {
+            // By itself: a response that nothing else is done with is moved once.
+            Self {
+                told: None,
+                decision: None,
+                settlement: None,
+            } => Ok(result?.map(|body| ResponseBody::inner(body, None, None))),
+            due => Ok(due.apply_to(result?)),
+        }
+    }
+}
+
+impl Charged {
+    fn apply_to<B>(&mut self, mut response: Response<B>) -> Response<ResponseBody<B>> {
         let head = ResponseHead::from(&response);
         let tally = self.settlement.take().and_then(|open| open.at_head(&head));
         if let Some(told) = &self.told {
@@ -35,6 +48,6 @@ impl Finish for Charged {
         if let Some(decision) = &self.decision {
             response.extensions_mut().insert(**decision);
         }
-        Ok(response.map(|body| ResponseBody::inner(body, None, tally)))
+        response.map(|body| ResponseBody::inner(body, None, tally))
     }
 }

@@ -323,6 +323,7 @@ impl<S, K, R, W> Layer<S> for RateLimitLayer<K, R, W> {
     fn layer(&self, inner: S) -> Self::Service {
         let mut meters = self.state.limiter.meters.iter();
         let plain = meters.all(|meter| meter.policy.requests.is_empty());
+        let is_silent = plain && self.fields == FieldStyle::None && !self.extensions;
         let shared = Shared {
             rules: self.rules.clone(),
             state: Arc::clone(&self.state),
@@ -331,8 +332,8 @@ impl<S, K, R, W> Layer<S> for RateLimitLayer<K, R, W> {
             extensions: self.extensions,
             patience: u64::try_from(self.patience.as_nanos()).unwrap_or(u64::MAX),
             plain,
-            is_silent: plain && self.fields == FieldStyle::None && !self.extensions,
-            is_simple: plain && self.patience.is_zero(),
+            is_silent,
+            is_simple: is_silent && self.patience.is_zero() && self.rules.exempt.is_none(),
         };
         RateLimit::new(inner, Arc::new(shared))
     }

@@ -71,17 +71,33 @@ where
         self.inner.poll_ready(cx)
     }
 
-    fn call(&mut self, mut request: Request<ReqBody>) -> Self::Future {
+    #[inline]
+    fn call(&mut self, request: Request<ReqBody>) -> Self::Future {
+        if self.shared.is_simple && self.shared.lets_through(&Head::from(&request)) {
+            return ResponseFuture::called(self.inner.call(request), Charged::default());
+        }
+        self.call_any(request)
+    }
+}
+
+impl<S, K, R, W> RateLimit<S, K, R, W> {
+    // Out of the way of requests that are not told anything.
+    #[inline(never)]
+    fn call_any<ReqBody, ResBody>(
+        &mut self,
+        mut request: Request<ReqBody>,
+    ) -> <Self as Service<Request<ReqBody>>>::Future
+    where
+        S: Service<Request<ReqBody>, Response = Response<ResBody>>,
+        K: ClientKey,
+        R: Rejection<RateLimited, ResBody>,
+        W: Patience<S>,
+        ResBody: Body<Data = Bytes>,
+    {
         let shared = &*self.shared;
         let mut rulings = Rulings::new();
         let (decision, now) = match shared.admit(&Head::from(&request), &mut rulings) {
             Admission::Free => {
-                return ResponseFuture::called(self.inner.call(request), Charged::default());
-            }
-            Admission::Go {
-                client, wait: 0, ..
-            } if shared.is_silent => {
-                shared.count_allowed(client);
                 return ResponseFuture::called(self.inner.call(request), Charged::default());
             }
             Admission::Go { client, now, wait } => {

@@ -130,7 +130,6 @@ impl Told {
         item: impl Fn(&Ruled) -> Item,
     ) -> Option<Self> {
         let items = match &rulings[..] {
-            _ if style == FieldStyle::None => return None,
             [] => return None,
             [one] => Items::One(item(one)),
             several => Items::Many(several.iter().map(item).collect()),
