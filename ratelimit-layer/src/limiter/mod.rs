@@ -176,12 +176,14 @@ impl RateLimiter {
     }
 
     /// Takes one unit of the quota of the client with this key, if there is one.
+    // Always, as most of what it comes to is not looked at: called, it would write it all down.
     #[inline(always)]
     pub fn check<K: Hash + ?Sized>(&self, key: &K) -> Decision {
         self.check_n(key, 1)
     }
 
     /// Takes `cost` units, if there are as many. None are always there; more than a burst never are.
+    // Always: see `check`.
     #[inline(always)]
     pub fn check_n<K: Hash + ?Sized>(&self, key: &K, cost: u32) -> Decision {
         let client = self.seeds.client(key);
