@@ -107,17 +107,12 @@ pub(super) async fn read<B: Body<Data = Bytes>>(
             return;
         }
         if kept.is_none() {
-            let window = if store.ledger().has_room(0) {
-                WINDOW
-            } else {
-                0
-            };
             // What is short enough to be stored, but kept out, is shared as if it were: nobody is cut off.
             let shared_window = match to_store {
                 None if total <= limit && store.ledger().has_room(1) => limit,
-                _ => window,
+                _ => WINDOW,
             };
-            if !lead.fill.room(window, shared_window).await {
+            if !lead.fill.room(WINDOW, shared_window).await {
                 return;
             }
         }
