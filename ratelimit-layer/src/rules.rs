@@ -119,21 +119,21 @@ impl<K, R> Rules<K, R> {
         if self.exempt.as_ref().is_some_and(|exempt| exempt(head)) {
             return Whom::Exempt;
         }
-        match (self.client(head, seeds), self.unkeyed) {
-            (Some(client), _) => Whom::Client(client),
+        self.keyed(head, seeds)
+    }
+
+    /// The same where nobody is exempt.
+    #[inline]
+    pub(crate) fn keyed(&self, head: &Head<'_>, seeds: &Seeds) -> Whom
+    where
+        K: ClientKey,
+    {
+        match (self.key.key(head), self.unkeyed) {
+            (Some(key), _) => Whom::Client(seeds.client(&key)),
             (None, Unkeyed::Shared) => Whom::Shared(seeds.unkeyed()),
             (None, Unkeyed::Refuse) => Whom::Nobody,
             (None, Unkeyed::Allow) => Whom::Anybody,
         }
-    }
-
-    /// The client that a request is from, if it has a key.
-    #[inline]
-    pub(crate) fn client(&self, head: &Head<'_>, seeds: &Seeds) -> Option<u64>
-    where
-        K: ClientKey,
-    {
-        self.key.key(head).map(|key| seeds.client(&key))
     }
 }
 

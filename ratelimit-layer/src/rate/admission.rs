@@ -57,12 +57,8 @@ impl<K: ClientKey, R> Shared<K, R> {
     /// What most requests come to: they are charged to one bucket, and that is all. `false`: it is
     /// something else, and nothing was taken.
     #[inline(always)]
-    pub(super) fn lets_through(&self, head: &Head<'_>) -> bool {
-        let limiter = &self.state.limiter;
-        let Some(client) = self.rules.client(head, limiter.seeds()) else {
-            return false;
-        };
-        let known = limiter.take_known(client, 1);
+    pub(super) fn lets_through(&self, client: u64) -> bool {
+        let known = self.state.limiter.take_known(client, 1);
         let allowed = known.is_some_and(|(_, ruling)| ruling.verdict.allowed);
         if allowed {
             self.count_allowed(client);
@@ -70,11 +66,11 @@ impl<K: ClientKey, R> Shared<K, R> {
         allowed
     }
 
-    pub(super) fn admit(&self, head: &Head<'_>, rulings: &mut Rulings) -> Admission {
+    pub(super) fn admit(&self, head: &Head<'_>, whom: Whom, rulings: &mut Rulings) -> Admission {
         let State {
             limiter, counters, ..
         } = &*self.state;
-        let client = match self.rules.whom(head, limiter.seeds()) {
+        let client = match whom {
             Whom::Exempt => {
                 counters.add(EXEMPT, 0);
                 return Admission::Free;

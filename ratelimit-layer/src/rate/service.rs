@@ -11,6 +11,7 @@ use crate::head::Head;
 use crate::key::ClientKey;
 use crate::limiter::Rulings;
 use crate::rejection::Rejection;
+use crate::rules::Whom;
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body::Body;
@@ -73,19 +74,30 @@ where
 
     #[inline]
     fn call(&mut self, request: Request<ReqBody>) -> Self::Future {
-        if self.shared.is_simple && self.shared.lets_through(&Head::from(&request)) {
-            return ResponseFuture::called(self.inner.call(request), Charged::default());
+        let shared = &*self.shared;
+        let mut whom = None;
+        if shared.is_simple {
+            let seeds = shared.state.limiter.seeds();
+            let keyed = shared.rules.keyed(&Head::from(&request), seeds);
+            if let Whom::Client(client) = keyed
+                && shared.lets_through(client)
+            {
+                return ResponseFuture::called(self.inner.call(request), Charged::default());
+            }
+            whom = Some(keyed);
         }
-        self.call_any(request)
+        self.call_any(request, whom)
     }
 }
 
 impl<S, K, R, W> RateLimit<S, K, R, W> {
+    /// `whom`, if that has been looked at.
     // Out of the way of requests that are not told anything.
     #[inline(never)]
     fn call_any<ReqBody, ResBody>(
         &mut self,
         mut request: Request<ReqBody>,
+        whom: Option<Whom>,
     ) -> <Self as Service<Request<ReqBody>>>::Future
     where
         S: Service<Request<ReqBody>, Response = Response<ResBody>>,
@@ -96,7 +108,10 @@ impl<S, K, R, W> RateLimit<S, K, R, W> {
     {
         let shared = &*self.shared;
         let mut rulings = Rulings::new();
-        let (decision, now) = match shared.admit(&Head::from(&request), &mut rulings) {
+        let head = Head::from(&request);
+        // Asked once a request: keys and exemptions may be the user's own closures.
+        let whom = whom.unwrap_or_else(|| shared.rules.whom(&head, shared.state.limiter.seeds()));
+        let (decision, now) = match shared.admit(&head, whom, &mut rulings) {
             Admission::Free => {
                 return ResponseFuture::called(self.inner.call(request), Charged::default());
             }

@@ -13,6 +13,8 @@ use http::{HeaderName, HeaderValue, Request, Response, StatusCode};
 use http_body_util::Full;
 use ratelimit_layer::{ClientHeader, Quota, RateLimitLayer, RateLimited, Unkeyed};
 use std::convert::Infallible;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::time::Duration;
 use tokio::time::advance;
 use tower::{Layer, Service, ServiceExt, service_fn};
@@ -171,6 +173,35 @@ async fn keys_come_from_headers_and_closures() {
         send(&mut by_closure, with_key("c")).await.status(),
         StatusCode::TOO_MANY_REQUESTS
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_is_asked_for_its_key_once_whatever_comes_of_it() {
+    for fields in [true, false] {
+        let asked = Arc::new(AtomicUsize::new(0));
+        let counter = Arc::clone(&asked);
+        let mut service = RateLimitLayer::new(Quota::per_hour(2))
+            .key_by(move |head| {
+                counter.fetch_add(1, SeqCst);
+                head.headers.get("x-api-key").map(|key| key.len())
+            })
+            .when_unkeyed(Unkeyed::Refuse)
+            .fields(fields)
+            .layer(service_fn(hello));
+        // A newcomer, a client that is known, one that is refused, and nobody.
+        for (number, (key, status)) in [("a", 200), ("a", 200), ("a", 429), ("", 429)]
+            .into_iter()
+            .enumerate()
+        {
+            let mut request = Request::new(());
+            if !key.is_empty() {
+                let key = HeaderValue::from_static(key);
+                request.headers_mut().insert("x-api-key", key);
+            }
+            assert_eq!(send(&mut service, request).await.status(), status);
+            assert_eq!(asked.load(SeqCst), number + 1, "{fields}: {status}");
+        }
+    }
 }
 
 #[tokio::test(start_paused = true)]
