@@ -1,35 +1,30 @@
 //! Parting with many entries: what is dead, and what is to give its memory back.
 
 use super::memory::MemoryStore;
-use super::policy::{Coldest, Entry, Policy};
+use super::policy::{Entry, Next, Policy};
 use super::resource::Resource;
 use crate::stats::Counter;
 
-/// How many entries leave while the books are closed to others.
+/// How many entries leave while the books are closed to others, where no request waits.
 const SLICE: usize = 64;
+
+/// How many are looked at for one who leaves, before it is seen whether a request waits.
+const LOOKS: usize = 8;
 
 impl MemoryStore {
     /// Removes what is of no use to anybody any more.
     pub(crate) fn sweep(&self) {
         let now = self.clock.now();
-        self.in_slices(u64::MAX, &self.evicted.expired, |books, _| {
-            match books.pop_useless(now) {
-                Some(useless) => Coldest::One(useless),
-                None if books.expire(now, SLICE) => Coldest::NotYet,
-                None => books.pop_useless(now).map_or(Coldest::Nobody, Coldest::One),
-            }
+        self.in_slices(u64::MAX, &self.evicted.expired, |books| {
+            books.pop_useless(now, LOOKS)
         });
     }
 
     /// Removes what has expired, useful or not, of so many bytes; returns what they weighed.
     pub(crate) fn drop_expired(&self, bytes: u64) -> u64 {
         let now = self.clock.now();
-        self.in_slices(bytes, &self.evicted.expired, |books, _| {
-            match books.pop_expired() {
-                Some(expired) => Coldest::One(expired),
-                None if books.expire(now, SLICE) => Coldest::NotYet,
-                None => books.pop_expired().map_or(Coldest::Nobody, Coldest::One),
-            }
+        self.in_slices(bytes, &self.evicted.expired, |books| {
+            books.pop_expired(now, LOOKS)
         })
     }
 
@@ -39,7 +34,7 @@ impl MemoryStore {
     }
 
     pub(super) fn evict(&self, bytes: u64, counter: &Counter) -> u64 {
-        self.in_slices(bytes, counter, |books, looks| books.pop_coldest(looks))
+        self.in_slices(bytes, counter, |books| books.pop_coldest(LOOKS))
     }
 
     /// Removes those that are so; returns what they weighed.
@@ -53,29 +48,30 @@ impl MemoryStore {
         weight
     }
 
-    /// Parts with one after the other, of so many bytes in all, and lets others at the books now and
-    /// then; returns the bytes that they weighed.
+    /// Parts with one after the other, of so many bytes in all, and lets requests at the books as soon as
+    /// one waits for them; returns the bytes that they weighed.
     fn in_slices(
         &self,
         bytes: u64,
         counter: &Counter,
-        next: impl Fn(&mut Policy<Resource>, usize) -> Coldest<Resource>,
+        next: impl Fn(&mut Policy<Resource>) -> Next<Resource>,
     ) -> u64 {
+        let parting = self.parting();
         let mut weight = 0;
         let mut gone = Vec::with_capacity(SLICE);
         let mut over = false;
         while !over && weight < bytes {
-            let mut books = self.books();
+            let mut books = parting.open();
             for _ in 0..SLICE {
-                match next(&mut books, SLICE) {
-                    Coldest::One(entry) => {
+                match next(&mut books) {
+                    Next::One(entry) => {
                         weight += entry.weight();
                         gone.push(entry);
                     }
-                    Coldest::NotYet => break,
-                    Coldest::Nobody => over = true,
+                    Next::NotYet => {}
+                    Next::Nobody => over = true,
                 }
-                if over || weight >= bytes {
+                if over || weight >= bytes || parting.is_in_the_way() {
                     break;
                 }
             }

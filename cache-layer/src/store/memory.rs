@@ -7,6 +7,7 @@
 //! an entry is in the one exactly if it is in the other, but for the moment of leaving. What leaves is
 //! dropped when no lock is held. Locks are taken in this order: a key's turn, the books, the index.
 
+use super::books::{Books, Open, Parting};
 use super::clock::Clock;
 use super::head::Head;
 use super::hottest::{Count, Hottest, TopBy, due, rest};
@@ -23,7 +24,7 @@ use tokio::time::Instant;
 
 pub(crate) struct MemoryStore {
     pub(super) index: Index,
-    books: Mutex<Policy<Resource>>,
+    books: Books,
     ledger: Arc<Ledger>,
     pub(super) clock: Clock,
     max_bytes: u64,
@@ -74,7 +75,7 @@ impl MemoryStore {
     ) -> Self {
         Self {
             index: Index::new(),
-            books: Mutex::new(Policy::new(max_bytes, eviction)),
+            books: Books::new(Policy::new(max_bytes, eviction)),
             ledger: Arc::new(Ledger::new(max_bytes.saturating_add(max_bytes / 4))),
             clock: Clock::new(max_idle),
             max_bytes,
@@ -270,7 +271,11 @@ impl MemoryStore {
         turn.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn books(&self) -> MutexGuard<'_, Policy<Resource>> {
-        self.books.lock().unwrap_or_else(PoisonError::into_inner)
+    fn books(&self) -> Open<'_> {
+        self.books.open()
+    }
+
+    pub(super) fn parting(&self) -> Parting<'_> {
+        self.books.part()
     }
 }

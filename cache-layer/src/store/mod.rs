@@ -1,5 +1,6 @@
 //! Where answers are kept: in this process, within a number of bytes.
 
+mod books;
 mod clock;
 mod head;
 mod hottest;

@@ -1,7 +1,7 @@
 //! When entries end: the fresh ones by their lifetime, the others by what they are still good for.
 
-use super::Entry;
 use super::queue::Queue;
+use super::{Entry, Next};
 use std::sync::Arc;
 
 /// The ends of an entry, in milliseconds since the store was made.
@@ -84,16 +84,27 @@ impl<E: Entry> Times<E> {
         true
     }
 
-    pub(super) fn pop_useless(&mut self, now: u64) -> Option<Arc<E>> {
-        while self.expired.first().is_some_and(|(end, _)| end <= now) {
-            let entry = self.expired.pop()?;
-            let end = entry.ends().useful();
-            if end <= now {
-                return Some(entry);
+    /// Takes out one that is of no use to anybody any more, after so many looks at most.
+    pub(super) fn pop_useless(&mut self, now: u64, looks: usize) -> Next<E> {
+        for _ in 0..looks {
+            let due = self.expired.first().is_some_and(|(end, _)| end <= now);
+            if due && let Some(entry) = self.expired.pop() {
+                let end = entry.ends().useful();
+                if end <= now {
+                    return Next::One(entry);
+                }
+                // Somebody has asked for it in the meantime.
+                put(&mut self.expired, end, &entry);
+            } else if !self.expire(now, 1) {
+                return Next::Nobody;
             }
-            put(&mut self.expired, end, &entry);
         }
-        None
+        Next::NotYet
+    }
+
+    /// Whether some are known to have expired.
+    pub(super) fn has_expired(&self) -> bool {
+        self.expired.len() > 0
     }
 
     pub(super) fn pop_expired(&mut self) -> Option<Arc<E>> {

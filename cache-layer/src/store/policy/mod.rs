@@ -79,9 +79,9 @@ enum Order<E> {
 }
 
 /// The next to leave.
-pub(crate) enum Coldest<E> {
+pub(crate) enum Next<E> {
     One(Arc<E>),
-    /// All that were looked at have been used in the meantime; look again.
+    /// All that were looked at stay, but their places are right now; look again.
     NotYet,
     /// There is none.
     Nobody,
@@ -121,7 +121,7 @@ impl<E: Entry> Policy<E> {
             return gone;
         }
         let goal = self.max_bytes - entry.weight();
-        self.expire(now, LOOKS);
+        self.times.expire(now, LOOKS);
         while self.bytes() > goal
             && let Some(expired) = self.times.pop_expired()
         {
@@ -170,37 +170,38 @@ impl<E: Entry> Policy<E> {
         was_there
     }
 
-    /// Looks for what has come to its end by now, at so many entries at most; true if there may be
-    /// more.
-    pub(crate) fn expire(&mut self, now: u64, looks: usize) -> bool {
-        self.times.expire(now, looks)
+    /// Takes out one that is of no use to anybody any more, after so many looks at most.
+    pub(crate) fn pop_useless(&mut self, now: u64, looks: usize) -> Next<E> {
+        let useless = self.times.pop_useless(now, looks);
+        if let Next::One(useless) = &useless {
+            self.order.remove(useless);
+        }
+        useless
     }
 
-    /// Takes out one that is of no use to anybody any more, once [`expire`](Self::expire) has seen it.
-    pub(crate) fn pop_useless(&mut self, now: u64) -> Option<Arc<E>> {
-        let useless = self.times.pop_useless(now)?;
-        self.order.remove(&useless);
-        Some(useless)
-    }
-
-    /// Takes out one that has expired, useful or not, once [`expire`](Self::expire) has seen it.
-    pub(crate) fn pop_expired(&mut self) -> Option<Arc<E>> {
-        let expired = self.times.pop_expired()?;
+    /// Takes out one that has expired, useful or not, after so many looks at most.
+    pub(crate) fn pop_expired(&mut self, now: u64, looks: usize) -> Next<E> {
+        if !self.times.has_expired() && self.times.expire(now, looks) {
+            return Next::NotYet;
+        }
+        let Some(expired) = self.times.pop_expired() else {
+            return Next::Nobody;
+        };
         self.order.remove(&expired);
-        Some(expired)
+        Next::One(expired)
     }
 
     /// Takes out the one to part with first, after so many looks at most.
-    pub(crate) fn pop_coldest(&mut self, looks: usize) -> Coldest<E> {
+    pub(crate) fn pop_coldest(&mut self, looks: usize) -> Next<E> {
         let coldest = match &mut self.order {
             Order::TinyLfu(order) => order.coldest(looks),
             Order::Lru(queue) => coldest(queue, looks),
             Order::SoonestToExpire => {
                 let soonest = self.times.pop_soonest();
-                return soonest.map_or(Coldest::Nobody, Coldest::One);
+                return soonest.map_or(Next::Nobody, Next::One);
             }
         };
-        if let Coldest::One(entry) = &coldest {
+        if let Next::One(entry) = &coldest {
             self.times.remove(entry);
         }
         coldest
@@ -228,29 +229,29 @@ fn enter<E: Entry>(queue: &mut Queue<E>, entry: &Arc<E>) {
 
 /// Takes out the one whose last use is longest ago. Those used since they were put in order are put
 /// where they belong, so many at most.
-fn coldest<E: Entry>(queue: &mut Queue<E>, looks: usize) -> Coldest<E> {
+fn coldest<E: Entry>(queue: &mut Queue<E>, looks: usize) -> Next<E> {
     for _ in 0..=looks {
         let Some((rank, first)) = queue.first() else {
-            return Coldest::Nobody;
+            return Next::Nobody;
         };
         let used_since = first.uses().last() > rank;
         let Some(first) = queue.pop() else {
-            return Coldest::Nobody;
+            return Next::Nobody;
         };
         if !used_since {
-            return Coldest::One(first);
+            return Next::One(first);
         }
         enter(queue, &first);
     }
-    Coldest::NotYet
+    Next::NotYet
 }
 
 /// As [`coldest`], by the order as it is known if too many were used.
 fn coldest_at_last<E: Entry>(queue: &mut Queue<E>) -> Option<Arc<E>> {
     match coldest(queue, LOOKS) {
-        Coldest::One(entry) => Some(entry),
-        Coldest::NotYet => queue.pop(),
-        Coldest::Nobody => None,
+        Next::One(entry) => Some(entry),
+        Next::NotYet => queue.pop(),
+        Next::Nobody => None,
     }
 }
 

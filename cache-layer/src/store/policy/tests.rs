@@ -116,17 +116,18 @@ impl Cache {
     }
 
     fn coldest(&mut self) -> Option<u64> {
-        loop {
-            match self.policy.pop_coldest(3) {
-                Coldest::One(one) => {
-                    self.there.remove(&one.key);
-                    assert_eq!(Arc::strong_count(&one), 1, "nobody holds on to it");
-                    return Some(one.key);
-                }
-                Coldest::NotYet => {}
-                Coldest::Nobody => return None,
-            }
-        }
+        let one = next(|| self.policy.pop_coldest(3))?;
+        self.there.remove(&one.key);
+        assert_eq!(Arc::strong_count(&one), 1, "nobody holds on to it");
+        Some(one.key)
+    }
+
+    fn useless(&mut self, now: u64) -> Option<Arc<One>> {
+        next(|| self.policy.pop_useless(now, 3))
+    }
+
+    fn expired(&mut self, now: u64) -> Option<Arc<One>> {
+        next(|| self.policy.pop_expired(now, 3))
     }
 
     fn check(&self) {
@@ -134,6 +135,17 @@ impl Cache {
         assert_eq!(self.policy.bytes(), bytes);
         assert_eq!(self.policy.len(), self.there.len());
         assert!(bytes <= self.policy.max_bytes);
+    }
+}
+
+/// Looks until there is one, or nobody.
+fn next(mut look: impl FnMut() -> Next<One>) -> Option<Arc<One>> {
+    loop {
+        match look() {
+            Next::One(one) => return Some(one),
+            Next::NotYet => {}
+            Next::Nobody => return None,
+        }
     }
 }
 
@@ -219,8 +231,7 @@ fn the_useless_are_found_and_the_useful_are_not() {
         );
     }
     let mut useless = |now| {
-        while cache.policy.expire(now, 7) {}
-        let found = std::iter::from_fn(|| cache.policy.pop_useless(now));
+        let found = std::iter::from_fn(|| cache.useless(now));
         found.map(|one| one.key).collect::<Vec<_>>()
     };
     assert!(useless(199).is_empty());
@@ -241,11 +252,7 @@ fn the_idle_leave_and_the_asked_for_stay() {
     }
     cache.now = 50;
     assert!(cache.ask(3) && cache.ask(4));
-    let mut useless = |now| {
-        while cache.policy.expire(now, 7) {}
-        let found = std::iter::from_fn(|| cache.policy.pop_useless(now));
-        found.count()
-    };
+    let mut useless = |now| std::iter::from_fn(|| cache.useless(now)).count();
     assert_eq!(
         (useless(59), useless(60), useless(109), useless(110)),
         (0, 8, 0, 2)

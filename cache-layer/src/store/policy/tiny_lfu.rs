@@ -10,7 +10,7 @@ use super::duels::Duels;
 use super::fading::{Fading, Log, first_likely, sum};
 use super::ghosts::Ghosts;
 use super::queue::Queue;
-use super::{Coldest, Entry, LOOKS, coldest, coldest_at_last, enter};
+use super::{Entry, LOOKS, Next, coldest, coldest_at_last, enter};
 use smallvec::SmallVec;
 use std::sync::Arc;
 
@@ -167,20 +167,20 @@ impl<E: Entry> TinyLfu<E> {
     }
 
     /// Takes out the coldest of all.
-    pub(super) fn coldest(&mut self, looks: usize) -> Coldest<E> {
+    pub(super) fn coldest(&mut self, looks: usize) -> Next<E> {
         let main = match self.main_coldest(looks) {
-            Coldest::One(main) => Some(main),
-            Coldest::Nobody => None,
-            Coldest::NotYet => return Coldest::NotYet,
+            Next::One(main) => Some(main),
+            Next::Nobody => None,
+            Next::NotYet => return Next::NotYet,
         };
         let newcomer = match coldest(&mut self.window, looks) {
-            Coldest::One(newcomer) => {
+            Next::One(newcomer) => {
                 self.note(&newcomer);
                 Some(newcomer)
             }
-            Coldest::Nobody => None,
-            Coldest::NotYet if main.is_none() => return Coldest::NotYet,
-            Coldest::NotYet => None,
+            Next::Nobody => None,
+            Next::NotYet if main.is_none() => return Next::NotYet,
+            Next::NotYet => None,
         };
         let coldest = match (main, newcomer) {
             (Some(main), Some(newcomer)) if newcomer.place().worth() < main.place().worth() => {
@@ -192,35 +192,35 @@ impl<E: Entry> TinyLfu<E> {
                 main
             }
             (None, Some(newcomer)) => newcomer,
-            (None, None) => return Coldest::Nobody,
+            (None, None) => return Next::Nobody,
         };
         self.part(&coldest);
-        Coldest::One(coldest)
+        Next::One(coldest)
     }
 
     fn main_coldest_at_last(&mut self) -> Option<Arc<E>> {
         match self.main_coldest(LOOKS) {
-            Coldest::One(entry) => Some(entry),
-            Coldest::NotYet => self.main.pop().inspect(|entry| {
+            Next::One(entry) => Some(entry),
+            Next::NotYet => self.main.pop().inspect(|entry| {
                 self.note(entry);
             }),
-            Coldest::Nobody => None,
+            Next::Nobody => None,
         }
     }
 
     /// Takes out the one of the others who is worth the least. Those used since they were put in order
     /// are put where they belong, so many at most.
-    fn main_coldest(&mut self, looks: usize) -> Coldest<E> {
+    fn main_coldest(&mut self, looks: usize) -> Next<E> {
         for _ in 0..=looks {
             let Some(first) = self.main.pop() else {
-                return Coldest::Nobody;
+                return Next::Nobody;
             };
             if !self.note(&first) {
-                return Coldest::One(first);
+                return Next::One(first);
             }
             self.enter(MAIN, &first);
         }
-        Coldest::NotYet
+        Next::NotYet
     }
 
     /// Counts the hits that have not been counted yet; whether there were any.

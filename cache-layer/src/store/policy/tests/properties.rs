@@ -17,6 +17,7 @@ enum Event {
     Remove(u64),
     Later(u64),
     Coldest,
+    Expired,
     Sweep,
 }
 
@@ -37,6 +38,7 @@ fn event() -> impl Strategy<Value = Event> {
         1 => key().prop_map(Event::Remove),
         2 => (0..40u64).prop_map(Event::Later),
         1 => Just(Event::Coldest),
+        1 => Just(Event::Expired),
         1 => Just(Event::Sweep),
     ]
 }
@@ -68,9 +70,18 @@ proptest! {
                     let empty = cache.there.is_empty();
                     assert_eq!(cache.coldest().is_none(), empty);
                 }
+                Event::Expired => {
+                    let has_expired = |one: &One| one.ends().idle.min(one.ends().fresh) <= cache.now;
+                    let expired = cache.there.values().filter(|one| has_expired(one)).count();
+                    let mut found = 0;
+                    while let Some(one) = cache.expired(cache.now) {
+                        assert!(cache.there.remove(&one.key).is_some());
+                        found += 1;
+                    }
+                    assert!(found >= expired);
+                }
                 Event::Sweep => {
-                    while cache.policy.expire(cache.now, 4) {}
-                    while let Some(useless) = cache.policy.pop_useless(cache.now) {
+                    while let Some(useless) = cache.useless(cache.now) {
                         let ends = useless.ends();
                         assert!(ends.idle.min(ends.useful) <= cache.now);
                         assert!(cache.there.remove(&useless.key).is_some());
