@@ -1,5 +1,7 @@
-//! How long requests take, apart from how long the machine keeps their thread waiting for a processor.
+//! How long requests take, apart from the time for which the machine takes the processor from their thread.
 
+use crate::support::cpu;
+use nix::sys::resource::{UsageWho, getrusage};
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::time::{Duration, Instant};
@@ -9,7 +11,8 @@ pub(crate) struct Latencies {
     /// Sixteen for each power of two of nanoseconds.
     buckets: Vec<u64>,
     pub(crate) longest: Duration,
-    /// The longest, without the time in which the thread could run and was not let.
+    /// The longest, without the time in which the thread could run and was not let: time on the processor,
+    /// and asleep.
     pub(crate) longest_own: Duration,
 }
 
@@ -52,7 +55,7 @@ impl Latencies {
     }
 }
 
-/// How long the calling thread has waited for a processor.
+/// What keeps the calling thread from running.
 pub(crate) struct Waits(File);
 
 impl Waits {
@@ -60,15 +63,21 @@ impl Waits {
         Self(File::open("/proc/thread-self/schedstat").unwrap())
     }
 
-    /// How long something takes, and how long it does without the waiting for a processor.
+    /// How long something takes, and how long without what others on the machine take from it.
     pub(crate) fn time<T>(&self, action: impl FnOnce() -> T) -> (T, Duration, Duration) {
-        let (waited, start) = (self.so_far(), Instant::now());
+        let (waited, slept, ran, start) = (self.so_far(), sleeps(), cpu::time(), Instant::now());
         let done = action();
-        let took = start.elapsed();
-        let own = took.saturating_sub(self.so_far() - waited);
+        let (took, ran) = (start.elapsed(), cpu::time() - ran);
+        let own = if sleeps() == slept {
+            // All the rest was taken: by other threads, or from the whole machine by its host.
+            took.min(ran)
+        } else {
+            took.saturating_sub(self.so_far() - waited)
+        };
         (done, took, own)
     }
 
+    /// For how long others had the processor that it could have run on.
     fn so_far(&self) -> Duration {
         let mut text = [0; 64];
         let length = self.0.read_at(&mut text, 0).unwrap();
@@ -76,4 +85,10 @@ impl Waits {
         let waited = text.split_whitespace().nth(1).unwrap();
         Duration::from_nanos(waited.parse().unwrap())
     }
+}
+
+/// How often the calling thread has gone to sleep, for a lock among others.
+fn sleeps() -> i64 {
+    let usage = getrusage(UsageWho::RUSAGE_THREAD).unwrap();
+    usage.voluntary_context_switches()
 }
