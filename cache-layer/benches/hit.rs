@@ -13,7 +13,7 @@ use bytes::Bytes;
 use cache_layer::CacheLayer;
 use http::Uri;
 use std::hint::black_box;
-use support::compare::{Case, compare};
+use support::compare::{Case, compare, print_ratio};
 use support::{Origin, Prebuilt, fill, heap, request, service, uris};
 use tokio::runtime::Runtime;
 use tower::{Layer, ServiceExt};
@@ -52,10 +52,8 @@ fn hits(runtime: &Runtime, rounds: usize) {
     ];
     compare(&mut cases, &uris, rounds);
     let [_, floor, hit] = &cases;
-    println!(
-        "\nhit / floor, median of the rounds' ratios: {:.2}",
-        hit.ratio(floor)
-    );
+    println!();
+    print_ratio(hit, floor);
 }
 
 /// Compares the ledger with the heap for many entries of one size.

@@ -17,6 +17,7 @@ use crate::shared::Shared;
 use crate::store::{Content, Head, Resource, Stored};
 use http::{HeaderMap, HeaderName, Response, header};
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::time::Instant;
 
 /// A request that the store may answer, by the key that it names or by one of its own.
@@ -56,6 +57,8 @@ pub(crate) struct Found {
     resource: Arc<Resource>,
     place: usize,
     now: Instant,
+    /// Of the answer, now.
+    age: Duration,
     reuse: Reuse,
     /// To be fetched anew by whoever has found it.
     renews: bool,
@@ -99,8 +102,7 @@ impl<K: Lookup> Look<K> {
             return false;
         }
         let head = &found.stored().head;
-        let lifetime = head.rules().lifetime;
-        let age = head.age(found.now);
+        let (age, lifetime) = (found.age, head.rules().lifetime);
         age < lifetime && age >= lifetime.mul_f64(1.0 - share) && found.resource.renew()
     }
 
@@ -140,6 +142,7 @@ impl<K: Lookup> Look<K> {
             resource,
             place,
             now,
+            age,
             reuse,
             renews: false,
         })
@@ -157,7 +160,7 @@ impl<K: Lookup> Look<K> {
         let usual = !(self.conditions || self.range || self.head_only || field.is_debug());
         if usual && let Some(body) = stored.whole() {
             let body = ResponseBody::whole(body.clone(), stored.trailers());
-            return stored.head.response(now, body);
+            return stored.head.response(found.age, body);
         }
         // It has been seen to answer.
         let mut response = self

@@ -114,7 +114,7 @@ impl Reply<'_> {
             self.outcome.fwd_status.get_or_insert(head.status());
             not_modified_response(head, now)
         } else {
-            head.response(now, ResponseBody::shared(seat, head.length()))
+            head.response(head.age(now), ResponseBody::shared(seat, head.length()))
         };
         self.told(response, head)
     }

@@ -25,7 +25,7 @@ impl<K> Look<K> {
             return Some(not_modified_response(head, now));
         }
         if self.head_only {
-            let mut response = head.response(now, ResponseBody::empty());
+            let mut response = head.response(head.age(now), ResponseBody::empty());
             // What the GET would have said; a server would write the empty body's length.
             if let Some(length) = stored.complete_length() {
                 let headers = response.headers_mut();
@@ -39,7 +39,7 @@ impl<K> Look<K> {
         match (&stored.content, range) {
             (Content::Whole(body), None) => {
                 let body = ResponseBody::whole(body.clone(), stored.trailers());
-                Some(head.response(now, body))
+                Some(head.response(head.age(now), body))
             }
             (Content::Whole(body), Some(range)) => {
                 let length = body.len() as u64;
@@ -52,7 +52,7 @@ impl<K> Look<K> {
                     Resolved::Unsatisfiable => Some(unsatisfiable(head, now, length)),
                     Resolved::Many => {
                         let body = ResponseBody::whole(body.clone(), stored.trailers());
-                        Some(head.response(now, body))
+                        Some(head.response(head.age(now), body))
                     }
                 }
             }
@@ -74,7 +74,7 @@ impl<K> Look<K> {
 }
 
 pub(crate) fn not_modified_response<R>(head: &Head, now: Instant) -> Response<ResponseBody<R>> {
-    let mut response = head.response(now, ResponseBody::empty());
+    let mut response = head.response(head.age(now), ResponseBody::empty());
     *response.status_mut() = StatusCode::NOT_MODIFIED;
     strip_representation(response.headers_mut());
     response
@@ -99,7 +99,7 @@ pub(crate) fn partial_response<B>(
     length: u64,
     body: B,
 ) -> Response<B> {
-    let mut response = head.response(now, body);
+    let mut response = head.response(head.age(now), body);
     as_part(&mut response, range, length);
     response
 }
@@ -114,7 +114,7 @@ pub(crate) fn as_part<B>(response: &mut Response<B>, range: ContentRange, length
 
 /// Section 15.5.17: nothing of what is asked for is there.
 fn unsatisfiable<R>(head: &Head, now: Instant, length: u64) -> Response<ResponseBody<R>> {
-    let mut response = head.response(now, ResponseBody::empty());
+    let mut response = head.response(head.age(now), ResponseBody::empty());
     *response.status_mut() = StatusCode::RANGE_NOT_SATISFIABLE;
     let headers = response.headers_mut();
     strip_representation(headers);

@@ -25,6 +25,12 @@ impl<'a, T> Case<'a, T> {
         median(self.nanoseconds.clone())
     }
 
+    /// The slowest of the quickest tenth of the rounds: what it costs by itself. A neighbour on the same
+    /// core or cache makes any round dearer, none cheaper, and whoever touches more memory suffers more.
+    pub fn undisturbed(&self) -> f64 {
+        quantile(self.nanoseconds.clone(), 0.1)
+    }
+
     /// The median of the rounds' ratios.
     pub fn ratio(&self, other: &Self) -> f64 {
         self.per_round(other, |one, other| one / other)
@@ -64,19 +70,37 @@ pub fn measure<T>(cases: &mut [Case<'_, T>], items: &[T], rounds: usize) {
 pub fn compare<T>(cases: &mut [Case<'_, T>], items: &[T], rounds: usize) {
     measure(cases, items, rounds);
     let keys = items.len();
-    println!("| {rounds} rounds of {keys} keys, in turns | median ns | allocations |");
-    println!("| --- | ---: | ---: |");
+    println!(
+        "| {rounds} rounds of {keys} keys, in turns | median ns | undisturbed ns | allocations |"
+    );
+    println!("| --- | ---: | ---: | ---: |");
     for case in cases {
         println!(
-            "| {} | {:.0} | {:.2} |",
+            "| {} | {:.0} | {:.0} | {:.2} |",
             case.name,
             case.nanoseconds(),
+            case.undisturbed(),
             case.allocations
         );
     }
 }
 
-pub fn median(mut values: Vec<f64>) -> f64 {
+pub fn median(values: Vec<f64>) -> f64 {
+    quantile(values, 0.5)
+}
+
+fn quantile(mut values: Vec<f64>, share: f64) -> f64 {
     values.sort_by(f64::total_cmp);
-    values[values.len() / 2]
+    values[(values.len() as f64 * share) as usize]
+}
+
+/// The ratio of two cases: as they were, and undisturbed.
+pub fn print_ratio<T>(one: &Case<'_, T>, other: &Case<'_, T>) {
+    println!(
+        "{} / {}: {:.2}, undisturbed {:.2}",
+        one.name,
+        other.name,
+        one.ratio(other),
+        one.undisturbed() / other.undisturbed()
+    );
 }

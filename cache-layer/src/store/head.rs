@@ -170,14 +170,14 @@ impl Head {
         self.terms.received + left.min(LONGEST)
     }
 
-    /// The answer as it goes out now, with `Age`.
-    pub(crate) fn response<B>(&self, now: Instant, body: B) -> Response<B> {
+    /// The answer as it goes out at that age.
+    pub(crate) fn response<B>(&self, age: Duration, body: B) -> Response<B> {
         let mut response = Response::new(body);
         *response.status_mut() = self.status;
         *response.headers_mut() = self.headers.clone();
         // In its place already, which a copy has where the original has it: cheaper than an insert.
-        if let Some(age) = response.headers_mut().values_mut().nth(self.age_at) {
-            *age = age_value(self.age(now));
+        if let Some(value) = response.headers_mut().values_mut().nth(self.age_at) {
+            *value = age_value(age);
         }
         response
     }

@@ -20,7 +20,7 @@ use std::fmt::Debug;
 use std::hint::black_box;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
-use support::compare::{Case, compare};
+use support::compare::{Case, compare, print_ratio};
 use support::{Origin, Prebuilt, fill, request, service, uris};
 use tower::{Layer, Service, ServiceExt};
 use tower_http_cache::prelude::{CacheLayer as TowerHttpCacheLayer, InMemoryBackend};
@@ -66,14 +66,10 @@ fn main() {
     ];
     compare(&mut cases, &uris, if quick { 51 } else { 301 });
     let [_, floor, hit, tower_http_cache, tower_server] = &cases;
-    println!("\nmedians of the rounds' ratios:");
-    println!("cache-layer / floor: {:.2}", hit.ratio(floor));
-    for (name, peer) in [
-        ("tower-http-cache", tower_http_cache),
-        ("http-cache-tower-server", tower_server),
-    ] {
-        println!("{name} / cache-layer: {:.2}", peer.ratio(hit));
-    }
+    println!("\nmedians of the rounds' ratios, and ratios of the undisturbed:");
+    print_ratio(hit, floor);
+    print_ratio(tower_http_cache, hit);
+    print_ratio(tower_server, hit);
     assert_eq!(asked(), before, "all of them were hits");
 }
 
