@@ -83,10 +83,11 @@ pub fn compare(cases: &mut [Case<'_, SocketAddr>], rounds: u64) {
     let none = &cases[0];
     for case in cases.iter() {
         println!(
-            "| {:<42} | {:>6.0} | {:>9.0} | {:>11.2} |",
+            "| {:<42} | {:>6.0} | {:>9.0} | {:>14.0} | {:>11.2} |",
             case.name,
             case.nanoseconds(),
             case.over(none),
+            case.undisturbed(),
             case.allocations
         );
     }
@@ -100,8 +101,9 @@ pub fn refusal(
     refused: &Case<'_, SocketAddr>,
 ) {
     println!(
-        "{protocol}, a refusal / an admission: {:.2} of the whole, {:.2} of what is over none",
+        "{protocol}, a refusal / an admission: {:.2} of the whole (undisturbed {:.2}), {:.2} of what is over none",
         refused.ratio(allowed),
+        refused.undisturbed() / allowed.undisturbed(),
         refused.over(none) / allowed.over(none)
     );
 }
@@ -109,10 +111,13 @@ pub fn refusal(
 pub fn heading(what: &str) {
     println!("\nRequests of 10,000 clients to a service that does nothing, {what}\n");
     println!(
-        "| {:<42} |     ns | over none | allocations |",
+        "| {:<42} |     ns | over none | undisturbed ns | allocations |",
         "medians of the rounds"
     );
-    println!("| {} | -----: | --------: | ----------: |", "-".repeat(42));
+    println!(
+        "| {} | -----: | --------: | -------------: | ----------: |",
+        "-".repeat(42)
+    );
 }
 
 /// The answer of a service that has it at once.

@@ -13,7 +13,7 @@ use http::header::{HeaderMap, HeaderName, HeaderValue};
 use std::cmp::Reverse;
 use std::time::Duration;
 
-const RATELIMIT: HeaderName = HeaderName::from_static("ratelimit");
+pub(crate) const RATELIMIT: HeaderName = HeaderName::from_static("ratelimit");
 const RATELIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
 const X_LIMIT: HeaderName = HeaderName::from_static("x-ratelimit-limit");
 const X_REMAINING: HeaderName = HeaderName::from_static("x-ratelimit-remaining");
@@ -123,8 +123,7 @@ pub(crate) fn append(
             (None, [(one, _)]) => one.policy.clone(),
             (None, _) => joined(&items.iter().map(|(fields, _)| *fields).collect::<Vec<_>>()),
         };
-        headers.append(RATELIMIT_POLICY, policies);
-        headers.append(RATELIMIT, available(items));
+        append_draft(headers, policies, available(items));
     }
     if style.has_legacy() && !headers.contains_key(X_LIMIT) {
         headers.insert(X_LIMIT, number(least.limit));
@@ -133,8 +132,14 @@ pub(crate) fn append(
     }
 }
 
+/// The draft's two fields.
+pub(crate) fn append_draft(headers: &mut HeaderMap, policies: HeaderValue, available: HeaderValue) {
+    headers.append(RATELIMIT_POLICY, policies);
+    headers.append(RATELIMIT, available);
+}
+
 /// The value of `RateLimit`, in one allocation of its exact length.
-fn available(items: &[(&Fields, Standing)]) -> HeaderValue {
+pub(crate) fn available(items: &[(&Fields, Standing)]) -> HeaderValue {
     let length = |(fields, standing): &(&Fields, Standing)| {
         let numbers = digits(standing.remaining) + digits(told_seconds(standing.window));
         let partition = standing.partition.map_or(0, |_| Partition::LENGTH);
@@ -171,11 +176,30 @@ fn digits(number: u64) -> usize {
     log.map_or(1, |log| log as usize + 1)
 }
 
-/// A field that is a number, in one allocation: `From<u64>` takes more.
+/// A field that is a number; of a small one, which nearly all are, no memory is taken.
 pub(crate) fn number(number: u64) -> HeaderValue {
-    let mut digits = itoa::Buffer::new();
-    HeaderValue::from_str(digits.format(number.min(MAX_INTEGER))).expect("digits")
+    let small = usize::try_from(number).ok().filter(|small| *small < 10_000);
+    let small = small.map(|small| &SMALL[4 * (small + 1) - digits(number)..4 * (small + 1)]);
+    match small {
+        Some(small) => HeaderValue::from_static(str::from_utf8(small).expect("digits")),
+        None => {
+            let mut digits = itoa::Buffer::new();
+            HeaderValue::from_str(digits.format(number.min(MAX_INTEGER))).expect("digits")
+        }
+    }
 }
+
+/// All numbers of up to four digits, of which each has as many.
+static SMALL: [u8; 40_000] = {
+    let mut all = [0; 40_000];
+    let mut at = 0;
+    while at < all.len() {
+        let power = [1000, 100, 10, 1][at % 4];
+        all[at] = b'0' + (at / 4 / power % 10) as u8;
+        at += 1;
+    }
+    all
+};
 
 /// Rounded up, so that nobody comes back too early.
 pub(crate) fn whole_seconds(time: Duration) -> u64 {

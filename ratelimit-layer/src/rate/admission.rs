@@ -4,7 +4,7 @@ use super::charged::Charged;
 use super::handle::{ALLOWED, BANNED, EXEMPT, REFUSED, State, UNKEYED};
 use super::limited::{Kind, RateLimited};
 use super::settlement::Settlement;
-use super::texts::{Item, PolicyTexts, Told};
+use super::texts::{Item, PolicyTexts, Texts, Told};
 use crate::algorithm::NEVER;
 use crate::body::ResponseBody;
 use crate::fields::{FieldStyle, Partitions};
@@ -195,7 +195,7 @@ impl<K, R> Shared<K, R> {
         }
         let full_in = |ruled: &Ruled| Duration::from_nanos(ruled.ruling.verdict.full_in);
         Charged {
-            told: self.told(rulings, full_in),
+            told: self.told(&self.state.texts.load(), rulings, full_in),
             decision: decision.map(Box::new),
             settlement: if self.plain {
                 None
@@ -206,12 +206,17 @@ impl<K, R> Shared<K, R> {
     }
 
     /// How the client stands, each standing for as long as `window` says.
-    fn told(&self, rulings: &Rulings, window: impl Fn(&Ruled) -> Duration) -> Option<Told> {
+    fn told(
+        &self,
+        texts: &Arc<Texts>,
+        rulings: &Rulings,
+        window: impl Fn(&Ruled) -> Duration,
+    ) -> Option<Told> {
         if self.style == FieldStyle::None {
             return None;
         }
-        let State { limiter, texts, .. } = &*self.state;
-        Told::new(self.style, &texts.load(), rulings, |ruled| {
+        let limiter = &self.state.limiter;
+        Told::new(self.style, texts, rulings, |ruled| {
             let partition = self.partitions.as_ref();
             let partition = partition.map(|all| all.of(ruled.demand.client));
             let policy = &limiter.meters[ruled.policy].policy;
@@ -263,8 +268,34 @@ impl<K, R> Shared<K, R> {
             delay: rejection::delayed(wait, self.rules.retry_jitter),
             texts,
         };
+        // Until the next unit is there, not until the bucket is full: Retry-After counts to it too.
+        let told = match why.kind {
+            _ if self.style == FieldStyle::None => None,
+            Kind::Unkeyed | Kind::Banned => {
+                let partition = self.partitions.as_ref().zip(why.client);
+                let partition = partition.map(|(all, Client(client))| all.of(client));
+                let nothing = Item::nothing(policy, wait, partition);
+                Some(Told::one(self.style, &why.texts, nothing))
+            }
+            Kind::Quota => self.told(&why.texts, rulings, |ruled| {
+                let verdict = ruled.ruling.verdict;
+                match verdict.wait {
+                    _ if verdict.allowed => Duration::from_nanos(verdict.full_in),
+                    NEVER => wait,
+                    wait => Duration::from_nanos(wait),
+                }
+            }),
+        };
+        let mut told = told.map(|told| told.no_later_than(why.delay));
         let mut response = self.rules.rejection.answer(head, &why, || {
             let texts = &*why.texts;
+            if let (Kind::Quota, [one]) = (why.kind, &refused[..])
+                && let Some(available) = told.as_ref().and_then(Told::available)
+            {
+                told = None;
+                let problem = &texts.policies[one.policy].exceeded;
+                return texts.refusals[one.policy].answer(head, problem, why.delay, available);
+            }
             // Of quotas of the request's own there are no prepared texts.
             let own: ArrayVec<_, MAX_POLICIES> = refused
                 .iter()
@@ -287,26 +318,8 @@ impl<K, R> Shared<K, R> {
             };
             rejection::answer(head, &problems, why.delay)
         });
-        // Until the next unit is there, not until the bucket is full: Retry-After counts to it too.
-        let told = match why.kind {
-            _ if self.style == FieldStyle::None => None,
-            Kind::Unkeyed | Kind::Banned => {
-                let partition = self.partitions.as_ref().zip(why.client);
-                let partition = partition.map(|(all, Client(client))| all.of(client));
-                let nothing = Item::nothing(policy, wait, partition);
-                Some(Told::one(self.style, &why.texts, nothing))
-            }
-            Kind::Quota => self.told(rulings, |ruled| {
-                let verdict = ruled.ruling.verdict;
-                match verdict.wait {
-                    _ if verdict.allowed => Duration::from_nanos(verdict.full_in),
-                    NEVER => wait,
-                    wait => Duration::from_nanos(wait),
-                }
-            }),
-        };
         if let Some(told) = told {
-            told.no_later_than(why.delay).append(response.headers_mut());
+            told.append(response.headers_mut());
         }
         if let Some(Client(client)) = why.client {
             state.offenders.count(client, &label);

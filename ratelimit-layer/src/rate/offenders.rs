@@ -34,6 +34,9 @@ struct Watched {
     clients: ArrayVec<u64, WATCHED>,
     refused: ArrayVec<u64, WATCHED>,
     details: ArrayVec<Details, WATCHED>,
+    /// What nobody has less than, and how far the search for one who has no more has come.
+    least: u64,
+    searched: usize,
 }
 
 #[derive(Debug, Default)]
@@ -71,7 +74,7 @@ impl Offenders {
 impl Watched {
     fn count(&mut self, client: u64, label: impl FnOnce() -> Option<String>) {
         let known = || Label::Known(label().map(shortened));
-        if let Some(index) = self.clients.iter().position(|one| *one == client) {
+        if let Some(index) = self.find(client) {
             self.refused[index] += 1;
             if let unknown @ Label::Later = &mut self.details[index].label {
                 *unknown = known();
@@ -88,16 +91,40 @@ impl Watched {
             return;
         }
         // The one seen least gives way, and its count is the most that the newcomer can have had.
-        let least = self.refused.iter().enumerate().min_by_key(|(_, n)| **n);
-        let Some((index, &overcounted)) = least else {
-            return;
-        };
+        let (index, overcounted) = self.least();
         self.clients[index] = client;
         self.refused[index] = overcounted + 1;
         self.details[index] = Details {
             overcounted,
             label: Label::Later,
         };
+    }
+
+    fn find(&self, client: u64) -> Option<usize> {
+        // Most are not there: eight are compared without a branch before it is asked which one it was.
+        let (eights, rest) = self.clients.as_chunks::<8>();
+        let is_in = |eight: &[u64; 8]| eight.iter().fold(false, |is, one| is | (*one == client));
+        let eight = eights.iter().position(is_in);
+        let (start, some) = match eight {
+            Some(at) => (8 * at, &eights[at][..]),
+            None => (8 * eights.len(), rest),
+        };
+        let within = some.iter().position(|one| *one == client)?;
+        Some(start + within)
+    }
+
+    /// One of those seen least, with its count, once all places are taken: some steps further on each
+    /// time, as counts only ever rise.
+    fn least(&mut self) -> (usize, u64) {
+        loop {
+            let left = self.refused[self.searched..].iter();
+            if let Some(further) = left.copied().position(|count| count == self.least) {
+                self.searched += further;
+                return (self.searched, self.least);
+            }
+            self.searched = 0;
+            self.least = self.refused.iter().copied().min().unwrap_or_default();
+        }
     }
 
     fn all(&self) -> Vec<Offender> {

@@ -4,7 +4,7 @@ use crate::fields::{self, FieldStyle, Fields, Partition, PolicyName, Standing};
 use crate::limiter::{MAX_POLICIES, Meter, Ruled, Rulings};
 use crate::policy::Policy;
 use crate::quota::Quota;
-use crate::rejection::Problem;
+use crate::rejection::{Problem, Template};
 use arrayvec::ArrayVec;
 use http::header::{HeaderMap, HeaderValue};
 use std::sync::Arc;
@@ -16,6 +16,8 @@ pub(crate) struct Texts {
     pub(super) policies: Box<[PolicyTexts]>,
     /// `RateLimit-Policy` of all of them.
     joined: HeaderValue,
+    /// Refusals of each policy, which tell of all.
+    pub(super) refusals: Box<[Template]>,
     pub(super) unkeyed: Problem,
     pub(super) banned: Problem,
 }
@@ -49,9 +51,11 @@ impl Texts {
             .map(|meter| PolicyTexts::new(&meter.policy, meter.quota()))
             .collect();
         let fields: Vec<_> = policies.iter().map(|policy| &policy.fields).collect();
+        let joined = fields::joined(&fields);
+        let template = |policy: &PolicyTexts| Template::new(&policy.exceeded, &joined);
         let first = &policies[0].name;
         Self {
-            joined: fields::joined(&fields),
+            refusals: policies.iter().map(template).collect(),
             unkeyed: Problem::quota_exceeded(
                 first,
                 "The request does not say which client it counts for.",
@@ -60,6 +64,7 @@ impl Texts {
                 first,
                 "Too many refused requests: the client is refused for a while.",
             ),
+            joined,
             policies,
         }
     }
@@ -162,24 +167,42 @@ impl Told {
     }
 
     pub(crate) fn append(&self, headers: &mut HeaderMap) {
-        let items = match &self.items {
-            Items::One(item) => std::slice::from_ref(item),
-            Items::Many(items) => items,
-        };
-        let policies = &self.texts.policies;
-        let fields: ArrayVec<_, MAX_POLICIES> = items
-            .iter()
-            .map(|item| {
-                let prepared = &policies[item.policy].fields;
-                (item.tier.as_deref().unwrap_or(prepared), item.standing)
-            })
-            .collect();
-        let all = items.len() == policies.len() && items.iter().all(|item| item.tier.is_none());
-        fields::append(
-            headers,
-            self.style,
-            all.then_some(&self.texts.joined),
-            &fields,
-        );
+        self.with_fields(|all, fields| {
+            let joined = all.then_some(&self.texts.joined);
+            fields::append(headers, self.style, joined, fields);
+        });
+    }
+
+    /// The value of `RateLimit`, if that and `RateLimit-Policy` of all policies are what is told.
+    pub(super) fn available(&self) -> Option<HeaderValue> {
+        self.with_fields(|all, fields| {
+            (all && self.style == FieldStyle::Draft).then(|| fields::available(fields))
+        })
+    }
+
+    /// What is told, and whether it is of all policies, as they are prepared.
+    // One item, as there mostly is, is not worth the room of many.
+    #[inline]
+    fn with_fields<T>(&self, tell: impl FnOnce(bool, &[(&Fields, Standing)]) -> T) -> T {
+        match &self.items {
+            Items::One(item) => {
+                let all = self.texts.policies.len() == 1 && item.tier.is_none();
+                tell(all, &[self.field(item)])
+            }
+            Items::Many(items) => {
+                let fields: ArrayVec<_, MAX_POLICIES> =
+                    items.iter().map(|item| self.field(item)).collect();
+                let untiered = items.iter().all(|item| item.tier.is_none());
+                tell(
+                    items.len() == self.texts.policies.len() && untiered,
+                    &fields,
+                )
+            }
+        }
+    }
+
+    fn field<'a>(&'a self, item: &'a Item) -> (&'a Fields, Standing) {
+        let prepared = &self.texts.policies[item.policy].fields;
+        (item.tier.as_deref().unwrap_or(prepared), item.standing)
     }
 }

@@ -19,8 +19,10 @@ use std::time::Duration;
 
 const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
 const GRPC_MESSAGE: HeaderName = HeaderName::from_static("grpc-message");
-const GRPC_STATUS_DETAILS: HeaderName = HeaderName::from_static("grpc-status-details-bin");
-const GRPC_RETRY_PUSHBACK: HeaderName = HeaderName::from_static("grpc-retry-pushback-ms");
+pub(super) const GRPC_STATUS_DETAILS: HeaderName =
+    HeaderName::from_static("grpc-status-details-bin");
+pub(super) const GRPC_RETRY_PUSHBACK: HeaderName =
+    HeaderName::from_static("grpc-retry-pushback-ms");
 
 const RESOURCE_EXHAUSTED: i32 = 8;
 
@@ -94,7 +96,7 @@ impl Prepared {
         }
     }
 
-    fn details(&self, delay: Duration) -> HeaderValue {
+    pub(super) fn details(&self, delay: Duration) -> HeaderValue {
         let delay = Span {
             seconds: delay.as_secs().min(MAX_SECONDS).cast_signed(),
             nanos: delay.subsec_nanos().cast_signed(),
@@ -131,13 +133,21 @@ pub(super) fn answer<B>(violated: &[&Problem], delay: Duration) -> Response<Resp
             &several
         }
     };
+    response(headers(prepared, delay))
+}
+
+pub(super) fn headers(prepared: &Prepared, delay: Duration) -> HeaderMap {
     let mut headers = HeaderMap::with_capacity(FIELDS);
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
     headers.insert(GRPC_STATUS, HeaderValue::from_static("8"));
     headers.insert(GRPC_MESSAGE, prepared.message.clone());
     headers.insert(GRPC_STATUS_DETAILS, prepared.details(delay));
-    headers.insert(GRPC_RETRY_PUSHBACK, number(pushback(delay)));
+    headers.insert(GRPC_RETRY_PUSHBACK, pushback(delay));
+    headers
+}
+
+pub(super) fn response<B>(headers: HeaderMap) -> Response<ResponseBody<B>> {
     let mut response = Response::new(ResponseBody::made(Bytes::new()));
     *response.headers_mut() = headers;
     response
@@ -145,9 +155,9 @@ pub(super) fn answer<B>(violated: &[&Problem], delay: Duration) -> Response<Resp
 
 /// Milliseconds, rounded up. More than a signed 32-bit integer holds means to clients that they must
 /// never come back.
-fn pushback(delay: Duration) -> u64 {
+pub(super) fn pushback(delay: Duration) -> HeaderValue {
     let millis = delay.as_nanos().div_ceil(1_000_000);
-    u64::try_from(millis).map_or(i32::MAX as u64, |millis| millis.min(i32::MAX as u64))
+    number(u64::try_from(millis).map_or(i32::MAX as u64, |millis| millis.min(i32::MAX as u64)))
 }
 
 /// `application/grpc`, alone or with a message format or parameters behind it; not `grpc-web`.
@@ -309,7 +319,7 @@ mod tests {
         let delay = details.retry_info().unwrap().retry_delay.unwrap();
         assert_eq!(delay, Duration::new(MAX_SECONDS, 999_999_999));
         for (nanos, millis) in [(0, 0), (1, 1), (1_000_000, 1), (1_000_001, 2)] {
-            assert_eq!(pushback(Duration::from_nanos(nanos)), millis);
+            assert_eq!(pushback(Duration::from_nanos(nanos)), number(millis));
         }
     }
 

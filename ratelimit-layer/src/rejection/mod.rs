@@ -3,9 +3,11 @@
 mod delay;
 mod grpc;
 mod problem;
+mod template;
 
 pub(crate) use delay::delayed;
 pub(crate) use problem::Problem;
+pub(crate) use template::Template;
 
 use crate::body::ResponseBody;
 use crate::head::Head;

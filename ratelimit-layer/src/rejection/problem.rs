@@ -129,17 +129,33 @@ pub(super) fn answer<B>(
     violated: &[&Problem],
     delay: Duration,
 ) -> Response<ResponseBody<B>> {
-    let json = match violated {
-        [one] => one.json.clone(),
-        several => document(several).into(),
-    };
+    response(head, violated, headers(delay))
+}
+
+pub(super) fn headers(delay: Duration) -> HeaderMap {
     let mut headers = HeaderMap::with_capacity(FIELDS);
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     headers.insert(
         CONTENT_TYPE,
         HeaderValue::from_static("application/problem+json"),
     );
-    headers.insert(RETRY_AFTER, number(whole_seconds(delay).max(1)));
+    headers.insert(RETRY_AFTER, retry_after(delay));
+    headers
+}
+
+pub(super) fn retry_after(delay: Duration) -> HeaderValue {
+    number(whole_seconds(delay).max(1))
+}
+
+pub(super) fn response<B>(
+    head: &Head<'_>,
+    violated: &[&Problem],
+    mut headers: HeaderMap,
+) -> Response<ResponseBody<B>> {
+    let json = match violated {
+        [one] => one.json.clone(),
+        several => document(several).into(),
+    };
     let body = if head.method == Method::HEAD {
         // The length that the answer to a GET has (RFC 9110, section 8.6).
         headers.insert(CONTENT_LENGTH, number(json.len() as u64));
