@@ -58,7 +58,7 @@ impl Slot {
             word = match next {
                 Some(state) => match self.exchange(word, word.settled(state)) {
                     Ok(()) => return Some(answer),
-                    Err(now) => now,
+                    Err(_) => self.after_others(),
                 },
                 // A refusal changes nothing, so it must see that nothing has changed.
                 None => match self.word() {
@@ -69,6 +69,21 @@ impl Slot {
         }
     }
 }
+
+impl Slot {
+    /// The word, once whoever was faster has had a moment for more: to pass a line of the processor's
+    /// cache to and fro costs all of them more than to let one keep it.
+    #[cold]
+    fn after_others(&self) -> Word {
+        for _ in 0..BACK_OFF {
+            spin_loop();
+        }
+        self.word()
+    }
+}
+
+/// Pauses: as long as some ten checks take.
+const BACK_OFF: usize = 8;
 
 const HALF: usize = WAYS / 2;
 
