@@ -2,9 +2,12 @@
 
 use std::convert::Infallible;
 use std::error::Error;
+use std::future::poll_fn;
 use std::net::SocketAddr;
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::task::Poll;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -18,7 +21,7 @@ use hyper_util::server::graceful::GracefulShutdown;
 use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
 use tokio::time::sleep;
-use tokio_io_timeout::TimeoutStream;
+use tokio_io_timeout::TimeoutWriter;
 
 use crate::interim::{Connection, Exchange, Held};
 use crate::listen::Listeners;
@@ -81,8 +84,8 @@ where
     loop {
         let slot = slots.clone().acquire_owned().await.expect("never closed");
         let (stream, address) = accept(&mut listeners).await;
-        let mut stream = TimeoutStream::new(stream);
-        stream.set_write_timeout(Some(WRITE_TIMEOUT));
+        let mut stream = TimeoutWriter::new(stream);
+        stream.set_timeout(Some(WRITE_TIMEOUT));
         let (stream, exchanges) = Connection::new(TokioIo::new(Box::pin(stream)));
         let (builder, answer, watcher) = (builder.clone(), answer.clone(), graceful.watcher());
         tokio::spawn(async move {
@@ -103,14 +106,21 @@ where
                 }
             });
             let connection = builder.serve_connection(stream, service).into_owned();
-            let mut connection = std::pin::pin!(watcher.watch(connection));
+            let mut connection = pin!(watcher.watch(connection));
             // hyper's own timer starts only once the protocol version is known.
-            tokio::select! {
-                _ = &mut connection => return,
-                () = sleep(HEAD_TIMEOUT) => if !spoke.load(Relaxed) { return },
-            }
-            // An error here is the client's: it left, or spoke no HTTP. It has its answer by now.
-            let _ = connection.await;
+            let mut silence = pin!(Some(sleep(HEAD_TIMEOUT)));
+            poll_fn(|context| {
+                if let Some(silent) = silence.as_mut().as_pin_mut() {
+                    if spoke.load(Relaxed) {
+                        silence.set(None);
+                    } else if silent.poll(context).is_ready() {
+                        return Poll::Ready(());
+                    }
+                }
+                // An error is the client's: it left, or spoke no HTTP. It has its answer by then.
+                connection.as_mut().poll(context).map(drop)
+            })
+            .await;
         });
     }
 }
