@@ -1,20 +1,14 @@
-//! Whether a request goes on, and what is said if it does not.
+//! Whether a request goes on.
 
 use super::charged::Charged;
 use super::handle::{ALLOWED, BANNED, EXEMPT, REFUSED, State, UNKEYED};
-use super::limited::{Kind, RateLimited};
 use super::settlement::Settlement;
-use super::texts::{Item, PolicyTexts, Texts, Told};
-use crate::algorithm::NEVER;
-use crate::body::ResponseBody;
+use super::texts::{Item, Texts, Told};
 use crate::fields::{FieldStyle, Partitions};
 use crate::head::Head;
 use crate::key::ClientKey;
-use crate::limiter::{Client, Decision, Demand, MAX_POLICIES, Ruled, Rulings};
-use crate::rejection::{self, Problem, Rejection};
+use crate::limiter::{Decision, Demand, Ruled, Rulings};
 use crate::rules::{Rules, Whom};
-use arrayvec::ArrayVec;
-use http::Response;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -206,7 +200,7 @@ impl<K, R> Shared<K, R> {
     }
 
     /// How the client stands, each standing for as long as `window` says.
-    fn told(
+    pub(super) fn told(
         &self,
         texts: &Arc<Texts>,
         rulings: &Rulings,
@@ -222,113 +216,5 @@ impl<K, R> Shared<K, R> {
             let policy = &limiter.meters[ruled.policy].policy;
             Item::new(ruled, window(ruled), partition, policy)
         })
-    }
-
-    /// The answer to a request that is refused `now`; `decision` is missing if it has no key.
-    #[inline(never)]
-    pub(super) fn refuse<B>(
-        &self,
-        head: &Head<'_>,
-        decision: Option<Decision>,
-        now: u64,
-        rulings: &Rulings,
-        label: impl Fn() -> Option<String>,
-    ) -> Response<ResponseBody<B>>
-    where
-        R: Rejection<RateLimited, B>,
-    {
-        let state = &*self.state;
-        let texts = state.texts.load_full();
-        let policy = decision.map_or(0, |decision| decision.policy());
-        let wait = match decision {
-            Some(decision) if decision.wait() < Duration::from_nanos(NEVER) => decision.wait(),
-            _ => state.limiter.refill(policy),
-        };
-        let refused: ArrayVec<&Ruled, MAX_POLICIES> = rulings
-            .iter()
-            .filter(|ruled| state.limiter.refuses(ruled))
-            .collect();
-        let tier = |policy| {
-            let ruled = refused.iter().find(|ruled| ruled.policy == policy);
-            ruled.and_then(|ruled| ruled.demand.tier)
-        };
-        let why = RateLimited {
-            client: decision.map(|decision| decision.client()),
-            kind: match decision {
-                None => Kind::Unkeyed,
-                Some(decision) if decision.is_banned() => Kind::Banned,
-                Some(_) => Kind::Quota,
-            },
-            policy,
-            refused: refused
-                .iter()
-                .fold(0, |bits, ruled| bits | 1 << ruled.policy),
-            quota: tier(policy).unwrap_or(texts.policies[policy].quota),
-            wait,
-            delay: rejection::delayed(wait, self.rules.retry_jitter),
-            texts,
-        };
-        // Until the next unit is there, not until the bucket is full: Retry-After counts to it too.
-        let told = match why.kind {
-            _ if self.style == FieldStyle::None => None,
-            Kind::Unkeyed | Kind::Banned => {
-                let partition = self.partitions.as_ref().zip(why.client);
-                let partition = partition.map(|(all, Client(client))| all.of(client));
-                let nothing = Item::nothing(policy, wait, partition);
-                Some(Told::one(self.style, &why.texts, nothing))
-            }
-            Kind::Quota => self.told(&why.texts, rulings, |ruled| {
-                let verdict = ruled.ruling.verdict;
-                match verdict.wait {
-                    _ if verdict.allowed => Duration::from_nanos(verdict.full_in),
-                    NEVER => wait,
-                    wait => Duration::from_nanos(wait),
-                }
-            }),
-        };
-        let mut told = told.map(|told| told.no_later_than(why.delay));
-        let mut response = self.rules.rejection.answer(head, &why, || {
-            let texts = &*why.texts;
-            if let (Kind::Quota, [one]) = (why.kind, &refused[..])
-                && let Some(available) = told.as_ref().and_then(Told::available)
-            {
-                told = None;
-                let problem = &texts.policies[one.policy].exceeded;
-                return texts.refusals[one.policy].answer(head, problem, why.delay, available);
-            }
-            // Of quotas of the request's own there are no prepared texts.
-            let own: ArrayVec<_, MAX_POLICIES> = refused
-                .iter()
-                .filter_map(|ruled| {
-                    let policy = &state.limiter.meters[ruled.policy].policy;
-                    let tier = ruled.demand.tier?;
-                    Some((ruled.policy, PolicyTexts::new(policy, tier)))
-                })
-                .collect();
-            let problem = |policy: usize| {
-                let own = own.iter().find(|(own, _)| *own == policy);
-                own.map_or(&texts.policies[policy].exceeded, |(_, own)| &own.exceeded)
-            };
-            let problems: ArrayVec<&Problem, MAX_POLICIES> = match why.kind {
-                Kind::Unkeyed => [&texts.unkeyed].into_iter().collect(),
-                Kind::Banned => [&texts.banned].into_iter().collect(),
-                // Nobody refused in the end, but others were faster each time.
-                Kind::Quota if refused.is_empty() => [problem(policy)].into_iter().collect(),
-                Kind::Quota => refused.iter().map(|ruled| problem(ruled.policy)).collect(),
-            };
-            rejection::answer(head, &problems, why.delay)
-        });
-        if let Some(told) = told {
-            told.append(response.headers_mut());
-        }
-        if let Some(Client(client)) = why.client {
-            state.offenders.count(client, &label);
-        }
-        state.events.refused(now, &why, label);
-        if let Some(decision) = decision.filter(|_| self.extensions) {
-            response.extensions_mut().insert(decision);
-        }
-        response.extensions_mut().insert(why);
-        response
     }
 }

@@ -8,6 +8,7 @@ mod later;
 mod layer;
 mod limited;
 mod offenders;
+mod refusal;
 mod service;
 mod settlement;
 mod texts;
