@@ -193,7 +193,7 @@ impl<'a> Pieces<'a> {
         };
         let mut hasher = secret.hasher();
         hasher.write_u64(lengths);
-        for part in target.parts().into_iter().filter(|part| !part.is_empty()) {
+        for part in &target.parts() {
             absorb(&mut hasher, part);
         }
         target.digest = hasher.finish128().as_u128();
