@@ -71,16 +71,16 @@ ticks() {
   done | awk '{ ticks += $12 + $13 } END { print ticks }'
 }
 
-cargo build -q --release
-cargo build -q --release --manifest-path ../../Cargo.toml -p hyper-gateway
+cargo build -q --profile dist
+cargo build -q --profile dist --manifest-path ../../Cargo.toml -p hyper-gateway
 
 printf '%s\r\n' 'HTTP/1.1 200 OK' 'content-type: application/json' \
   'cache-control: public, max-age=86400' 'etag: "0123456789abcdef"' 'content-length: 1024' '' >"$work/answer"
 head -c 1024 /dev/zero | tr '\0' x >>"$work/answer"
-start upstream target/release/bare "$work/answer"
+start upstream target/dist/bare "$work/answer"
 upstream=127.0.0.1:$(printed upstream)
 
-start gateway ../../target/release/hyper-gateway --listen 127.0.0.1:0 --upstream "http://$upstream"
+start gateway ../../target/dist/hyper-gateway --listen 127.0.0.1:0 --upstream "http://$upstream"
 url[gateway]=http://127.0.0.1:$(printed gateway)/
 
 port=$(free_port)
@@ -110,7 +110,7 @@ url[varnish]=http://127.0.0.1:$port/
 for server in gateway nginx varnish; do answers "$server"; done
 curl -si "${url[gateway]}" >"$work/hit"
 grep -qi '^cache-status: .*; hit' "$work/hit" || die "the gateway's answer is no hit: $(head "$work/hit")"
-start bare target/release/bare "$work/hit"
+start bare target/dist/bare "$work/hit"
 url[bare]=http://127.0.0.1:$(printed bare)/
 answers bare
 kill "${pid[upstream]}" && unset "pid[upstream]"
