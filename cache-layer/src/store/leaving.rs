@@ -5,8 +5,10 @@ use super::policy::{Entry, Next, Policy};
 use super::resource::Resource;
 use crate::stats::Counter;
 
-/// How many entries leave while the books are closed to others, where no request waits.
+/// How many entries leave while the books are closed to others, where no request waits; and how many
+/// where some do: else many requests could keep a full memory from getting emptier.
 const SLICE: usize = 64;
+const SLIVER: usize = 8;
 
 /// How many are looked at for one who leaves, before it is seen whether a request waits.
 const LOOKS: usize = 8;
@@ -48,8 +50,8 @@ impl MemoryStore {
         weight
     }
 
-    /// Parts with one after the other, of so many bytes in all, and lets requests at the books as soon as
-    /// one waits for them; returns the bytes that they weighed.
+    /// Parts with one after the other, of so many bytes in all, and lets requests at the books soon after
+    /// one has begun to wait for them; returns the bytes that they weighed.
     fn in_slices(
         &self,
         bytes: u64,
@@ -62,7 +64,7 @@ impl MemoryStore {
         let mut over = false;
         while !over && weight < bytes {
             let mut books = parting.open();
-            for _ in 0..SLICE {
+            for taken in 1..=SLICE {
                 match next(&mut books) {
                     Next::One(entry) => {
                         weight += entry.weight();
@@ -71,7 +73,8 @@ impl MemoryStore {
                     Next::NotYet => {}
                     Next::Nobody => over = true,
                 }
-                if over || weight >= bytes || parting.is_in_the_way() {
+                let enough = taken >= SLIVER && parting.is_in_the_way();
+                if over || weight >= bytes || enough {
                     break;
                 }
             }

@@ -66,19 +66,9 @@ impl<E: Entry> Times<E> {
     /// Moves what has expired by now, after so many looks at most; true if there may be more.
     pub(super) fn expire(&mut self, now: u64, looks: usize) -> bool {
         for _ in 0..looks {
-            if self.fresh.first().is_none_or(|(end, _)| end > now) {
-                return false;
-            }
-            let Some(entry) = self.fresh.pop() else {
-                return false;
-            };
-            let ends = entry.ends();
-            if ends.fresh() > now {
-                // Somebody has asked for it in the meantime.
-                put(&mut self.fresh, ends.fresh(), &entry);
-            } else {
-                entry.place().set_expired(true);
-                put(&mut self.expired, ends.useful(), &entry);
+            match self.pop_due(now) {
+                Some(entry) => self.sort(&entry, now),
+                None => return false,
             }
         }
         true
@@ -88,18 +78,35 @@ impl<E: Entry> Times<E> {
     pub(super) fn pop_useless(&mut self, now: u64, looks: usize) -> Next<E> {
         for _ in 0..looks {
             let due = self.expired.first().is_some_and(|(end, _)| end <= now);
-            if due && let Some(entry) = self.expired.pop() {
-                let end = entry.ends().useful();
-                if end <= now {
-                    return Next::One(entry);
-                }
-                // Somebody has asked for it in the meantime.
-                put(&mut self.expired, end, &entry);
-            } else if !self.expire(now, 1) {
-                return Next::Nobody;
+            let entry = if due {
+                self.expired.pop()
+            } else {
+                self.pop_due(now)
+            };
+            match entry {
+                Some(entry) if entry.ends().useful() <= now => return Next::One(entry),
+                Some(entry) => self.sort(&entry, now),
+                None => return Next::Nobody,
             }
         }
         Next::NotYet
+    }
+
+    /// One that was to expire by now.
+    fn pop_due(&mut self, now: u64) -> Option<Arc<E>> {
+        let due = self.fresh.first().is_some_and(|(end, _)| end <= now);
+        due.then(|| self.fresh.pop())?
+    }
+
+    /// Puts one where it belongs: somebody may have asked for it since it was put where it was.
+    fn sort(&mut self, entry: &Arc<E>, now: u64) {
+        let ends = entry.ends();
+        if !entry.place().is_expired() && ends.fresh() > now {
+            put(&mut self.fresh, ends.fresh(), entry);
+        } else {
+            entry.place().set_expired(true);
+            put(&mut self.expired, ends.useful(), entry);
+        }
     }
 
     /// Whether some are known to have expired.
