@@ -39,7 +39,7 @@ impl Books {
     fn wait(&self) -> Open<'_> {
         let _waiting = Counted::new(&self.waiting);
         if self.parting.load(Relaxed) > 0 {
-            // They are closed as soon as it is seen that somebody waits.
+            // They are closed a few entries after it is seen that somebody waits.
             for _ in 0..LOOKS {
                 if let Some(open) = self.try_open() {
                     return open;
@@ -124,21 +124,33 @@ mod tests {
 
     #[test]
     fn a_request_is_let_in_while_somebody_parts_with_many() {
-        let (books, over) = (books(), AtomicBool::new(false));
+        let books = books();
+        let [opened, over, unseen] = [false; 3].map(AtomicBool::new);
         thread::scope(|threads| {
             threads.spawn(|| {
                 let parting = books.part();
                 while !over.load(Relaxed) {
                     let _open = parting.open();
-                    // For good, if it were never seen that a request waits.
+                    opened.store(true, Relaxed);
+                    let mut patience = 10_000_000;
                     while !parting.is_in_the_way() && !over.load(Relaxed) {
                         thread::yield_now();
+                        patience -= 1;
+                        if patience == 0 {
+                            unseen.store(true, Relaxed);
+                            return;
+                        }
                     }
                 }
             });
+            // The first one finds them open, and is seen, or waits for the patience to end.
+            while !opened.load(Relaxed) {
+                thread::yield_now();
+            }
             (0..100).for_each(|_| drop(books.open()));
             over.store(true, Relaxed);
         });
+        assert!(!unseen.load(Relaxed), "nobody saw that a request waits");
     }
 
     #[test]

@@ -192,3 +192,11 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn numbers_are_written_as_they_are_and_never_longer_than_the_draft_allows() {
+    for number in (0..20_000).chain([MAX_INTEGER - 1, MAX_INTEGER]) {
+        assert_eq!(super::number(number), number.to_string());
+    }
+    assert_eq!(super::number(u64::MAX), MAX_INTEGER.to_string());
+}

@@ -68,9 +68,7 @@ impl Slot {
             };
         }
     }
-}
 
-impl Slot {
     /// The word, once whoever was faster has had a moment for more: to pass a line of the processor's
     /// cache to and fro costs all of them more than to let one keep it.
     #[cold]
