@@ -179,8 +179,8 @@ fn encode(status: StatusCode, headers: &HeaderMap) -> Vec<u8> {
 pub(crate) struct Held<F: Future> {
     #[pin]
     answer: F,
-    /// Here while it is held back.
-    held: Option<F::Output>,
+    /// Here while it is held back. Boxed: it is seldom here, and hyper moves this about.
+    held: Option<Box<F::Output>>,
     exchange: Option<Exchange>,
 }
 
@@ -203,21 +203,19 @@ impl<F: Future> Future for Held<F> {
         let Some(exchange) = this.exchange else {
             return this.answer.poll(context);
         };
-        let answer = match this.held.take() {
-            Some(answer) => answer,
-            None => match this.answer.poll(context) {
-                Poll::Ready(answer) => answer,
-                Poll::Pending => {
-                    exchange.shared.lock().task = Some(context.waker().clone());
-                    return Poll::Pending;
-                }
-            },
-        };
-        if exchange.poll_end().is_pending() {
-            *this.held = Some(answer);
-            return Poll::Pending;
+        if this.held.is_none() {
+            let Poll::Ready(answer) = this.answer.poll(context) else {
+                exchange.shared.lock().task = Some(context.waker().clone());
+                return Poll::Pending;
+            };
+            if exchange.poll_end().is_ready() {
+                return Poll::Ready(answer);
+            }
+            *this.held = Some(Box::new(answer));
+        } else if exchange.poll_end().is_ready() {
+            return Poll::Ready(*this.held.take().expect("it is here"));
         }
-        Poll::Ready(answer)
+        Poll::Pending
     }
 }
 

@@ -6,10 +6,12 @@
 mod admin;
 mod answer;
 mod body;
+mod called;
 mod edge;
 mod failure;
 mod fields;
 mod flags;
+mod head_timer;
 mod interim;
 mod listen;
 mod optional;
@@ -26,8 +28,8 @@ use std::time::Duration;
 
 use http::HeaderValue;
 use hyper_util::server::graceful::GracefulShutdown;
-use tower::ServiceExt;
 
+use called::called;
 use failure::Explained;
 use listen::Listeners;
 use optional::OptionalFuture;
@@ -107,7 +109,7 @@ impl Gateway {
                         request.extensions_mut().insert(peer.address);
                     }
                     request.extensions_mut().insert(Peer { trusted, ..peer });
-                    OptionalFuture::On(Explained(stack.clone().oneshot(request)))
+                    OptionalFuture::On(Explained(called(stack.clone(), request)))
                 }
                 Err(refusal) => OptionalFuture::Off(ready(Ok(refusal.answer()))),
             }

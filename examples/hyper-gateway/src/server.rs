@@ -23,6 +23,7 @@ use tokio::sync::Semaphore;
 use tokio::time::sleep;
 use tokio_io_timeout::TimeoutWriter;
 
+use crate::head_timer::HeadTimer;
 use crate::interim::{Connection, Exchange, Held};
 use crate::listen::Listeners;
 
@@ -72,14 +73,12 @@ where
     let mut builder = Builder::new(TokioExecutor::new());
     builder
         .http1()
-        .timer(TokioTimer::new())
         .header_read_timeout(HEAD_TIMEOUT)
         .max_buf_size(MOST_HEAD_BYTES);
     builder
         .http2()
         .timer(TokioTimer::new())
         .keep_alive_interval(PING_INTERVAL);
-    let builder = Arc::new(builder);
     let slots = Arc::new(Semaphore::new(MOST_CONNECTIONS));
     loop {
         let slot = slots.clone().acquire_owned().await.expect("never closed");
@@ -87,7 +86,9 @@ where
         let mut stream = TimeoutWriter::new(stream);
         stream.set_timeout(Some(WRITE_TIMEOUT));
         let (stream, exchanges) = Connection::new(TokioIo::new(Box::pin(stream)));
-        let (builder, answer, watcher) = (builder.clone(), answer.clone(), graceful.watcher());
+        let (mut builder, answer) = (builder.clone(), answer.clone());
+        builder.http1().timer(HeadTimer::default());
+        let watcher = graceful.watcher();
         tokio::spawn(async move {
             let _slot = slot;
             let spoke = Arc::new(AtomicBool::new(false));

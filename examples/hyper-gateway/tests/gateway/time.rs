@@ -14,12 +14,13 @@ use crate::support::{Then, Upstream, gateway, read_to_end, status, until};
 async fn slow_heads_are_cut_off() {
     let upstream = Upstream::ok("", "").await;
     let gateway = gateway(upstream.address, "").await;
-    // Nothing, an HTTP/2 preface that never ends, half a head, an idle connection.
+    // Nothing, an HTTP/2 preface that never ends, half a head, an idle connection, half a second head.
     for beginning in [
         "",
         "PRI * HT",
         "GET / HTTP/1.1\r\nhost:",
         "GET / HTTP/1.1\r\nhost: a\r\n\r\n",
+        "GET / HTTP/1.1\r\nhost: a\r\n\r\nGET / HTTP/1.1\r\nhost:",
     ] {
         let mut stream = TcpStream::connect(gateway).await.unwrap();
         stream.write_all(beginning.as_bytes()).await.unwrap();
