@@ -4,6 +4,8 @@
 //! Hits are counted in the entries and come here by the dozen, so that a hit takes no lock; when an
 //! entry leaves, so does the rest of its count.
 
+use super::index::Identity;
+use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
 /// Keys that are kept apart; at most one in so many requests is missing from a key's count.
@@ -49,7 +51,7 @@ impl Hottest {
             TopBy::Bytes => &self.bytes,
         };
         let summary = summary.lock().unwrap_or_else(PoisonError::into_inner);
-        summary.0.clone()
+        summary.known().collect()
     }
 }
 
@@ -58,32 +60,89 @@ fn add(summary: &Mutex<Summary>, digest: u128, count: u64) {
     summary.add(digest, count);
 }
 
-#[derive(Default)]
-struct Summary(Vec<Count>);
+/// The counts, of which the least is at hand: a newcomer takes its place, and stands above it.
+struct Summary {
+    slots: Vec<Slot>,
+    /// Numbers of slots as a binary heap, the least count first.
+    heap: Vec<usize>,
+    slot_of: HashMap<u128, usize, Identity>,
+}
+
+#[derive(Clone, Copy)]
+struct Slot {
+    count: Count,
+    /// Where its number is in the heap.
+    at: usize,
+}
+
+impl Default for Summary {
+    fn default() -> Self {
+        let count = Count {
+            digest: 0,
+            count: 0,
+            over: 0,
+        };
+        let slots = (0..KEYS).map(|at| Slot { count, at });
+        Self {
+            slots: slots.collect(),
+            heap: (0..KEYS).collect(),
+            slot_of: HashMap::with_capacity_and_hasher(KEYS, Identity),
+        }
+    }
+}
 
 impl Summary {
     fn add(&mut self, digest: u128, count: u64) {
         if count == 0 {
             return;
         }
-        let known = self.0.iter_mut().find(|known| known.digest == digest);
-        if let Some(known) = known {
-            known.count = known.count.saturating_add(count);
-            return;
-        }
-        let over = match self.0.iter().enumerate().min_by_key(|(_, one)| one.count) {
-            Some((least, one)) if self.0.len() == KEYS => {
-                let over = one.count;
-                self.0.swap_remove(least);
-                over
-            }
-            _ => 0,
+        let slot = match self.slot_of.get(&digest) {
+            Some(&slot) => slot,
+            None => self.replace_least(digest),
         };
-        self.0.push(Count {
-            digest,
-            count: over.saturating_add(count),
-            over,
-        });
+        let Slot { count: known, at } = &mut self.slots[slot];
+        known.count = known.count.saturating_add(count);
+        let at = *at;
+        self.sink(slot, at);
+    }
+
+    fn replace_least(&mut self, digest: u128) -> usize {
+        let slot = self.heap[0];
+        let least = &mut self.slots[slot].count;
+        if least.count > 0 {
+            self.slot_of.remove(&least.digest);
+        }
+        least.digest = digest;
+        least.over = least.count;
+        self.slot_of.insert(digest, slot);
+        slot
+    }
+
+    /// Moves a slot that has grown away from the top of the heap.
+    fn sink(&mut self, slot: usize, mut at: usize) {
+        let count = |summary: &Self, at: usize| summary.slots[summary.heap[at]].count.count;
+        let own = self.slots[slot].count.count;
+        loop {
+            let left = 2 * at + 1;
+            let children = left..(left + 2).min(KEYS);
+            let Some(least) = children.min_by_key(|&child| count(self, child)) else {
+                break;
+            };
+            if count(self, least) >= own {
+                break;
+            }
+            let risen = self.heap[least];
+            self.heap[at] = risen;
+            self.slots[risen].at = at;
+            at = least;
+        }
+        self.heap[at] = slot;
+        self.slots[slot].at = at;
+    }
+
+    fn known(&self) -> impl Iterator<Item = Count> {
+        let counts = self.slots.iter().map(|slot| slot.count);
+        counts.filter(|known| known.count > 0)
     }
 }
 
@@ -131,6 +190,42 @@ mod tests {
             assert!(rest(hits) < 64 || rest(hits) * 8 <= u64::from(hits));
         }
         assert!(rest(u32::MAX) < 1 << 29);
+    }
+
+    #[test]
+    fn the_least_of_all_makes_way() {
+        let mut summary = Summary::default();
+        let mut random = 1u64;
+        for step in 0..3_000u64 {
+            random = random
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1);
+            let (digest, count) = (u128::from(random >> 33) % 1000, 1 + (random >> 20) % 50);
+            let before: Vec<Count> = summary.known().collect();
+            let known = before.iter().find(|known| known.digest == digest);
+            let least = before.iter().map(|known| known.count).min().unwrap_or(0);
+            let (from, over) = match known {
+                Some(known) => (known.count, known.over),
+                None if before.len() < KEYS => (0, 0),
+                None => (least, least),
+            };
+            summary.add(digest, count);
+            let after: Vec<Count> = summary.known().collect();
+            let count = from + count;
+            assert!(
+                after.contains(&Count {
+                    digest,
+                    count,
+                    over
+                }),
+                "{step}"
+            );
+            let grown = usize::from(known.is_none() && before.len() < KEYS);
+            assert_eq!(after.len(), before.len() + grown, "{step}");
+            let is_kept = |one: &&Count| after.contains(one);
+            assert!(before.iter().filter(is_kept).count() + 1 >= before.len());
+        }
+        assert_eq!(summary.slot_of.len(), KEYS);
     }
 
     #[test]

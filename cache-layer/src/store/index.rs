@@ -92,10 +92,10 @@ fn write(shard: &Shard) -> RwLockWriteGuard<'_, Map> {
 
 /// Our digests are uniform already.
 #[derive(Debug, Clone, Copy, Default)]
-struct Identity;
+pub(super) struct Identity;
 
 #[derive(Debug, Default)]
-struct LowHalf(u64);
+pub(super) struct LowHalf(u64);
 
 impl BuildHasher for Identity {
     type Hasher = LowHalf;
