@@ -3,18 +3,27 @@
 use crate::fill::Lifetimes;
 use crate::key::{Named, NoKey};
 use crate::look::Look;
-use crate::request::target_uri;
+use crate::request::{Facts, target_uri};
 use crate::rfc9111::directives::RequestDirectives;
+use crate::rfc9111::reuse::Forward;
 use crate::settings::Settings;
 use crate::shared::Shared;
 use crate::stats::Bypass;
 use crate::warm::Warming;
 use crate::write::Write;
-use http::{Method, Request, StatusCode, header};
+use http::{Method, Request, StatusCode, Uri, header};
 use http_body::Body;
 
 /// What to do with a request, as far as its head tells.
 pub(crate) enum Plan<'a> {
+    /// Look into the store.
+    Look(Look<Named<'a>>),
+    /// Something else.
+    Other(Other),
+}
+
+/// What may become of a request that the store does not answer.
+pub(crate) enum Other {
     /// Turn it away.
     Refuse(StatusCode, Bypass),
     /// Bring its host into the form that its key has, first.
@@ -29,8 +38,8 @@ pub(crate) enum Plan<'a> {
     Post(Box<Write>),
     /// Read its content first, which is part of its key.
     ReadContent(Box<Look>, Lifetimes),
-    /// Look into the store.
-    Look(Look<Named<'a>>),
+    /// Ask the service, for nothing stored will do.
+    Ask(Look, Forward),
 }
 
 /// Brings a request into the form that its key is made of.
@@ -55,27 +64,12 @@ pub(crate) fn plan<'a, B: Body>(shared: &'a Shared, request: &'a Request<B>) -> 
     let query = method.as_str() == "QUERY";
     if !read && with_content.is_none() && (method.is_safe() || *method == Method::CONNECT || query)
     {
-        return Plan::Method;
+        return Plan::Other(Other::Method);
     }
     let facts = settings.facts(request.headers());
     let uri = target_uri(request);
-    let no_key = |why: NoKey| match settings.keys.refusal(why) {
-        Some(status) => Plan::Refuse(status, why.into()),
-        None if read => Plan::Bypass(why.into()),
-        None => Plan::Method,
-    };
     if !read && with_content.is_none() {
-        // RFC 9111 section 4.4: an unsafe method, or one we do not know, invalidates.
-        let write = match shared.write(uri, &facts, request) {
-            Ok(write) => Box::new(write),
-            Err(why) => return no_key(why),
-        };
-        let post = settings.store_post && *method == Method::POST;
-        return if post && !facts.method_override && !settings.bypasses(&facts) {
-            Plan::Post(write)
-        } else {
-            Plan::Write(write)
-        };
+        return Plan::Other(write(shared, uri, &facts, request));
     }
     let has_content = read && (facts.chunked || !request.body().is_end_stream());
     let passes = if facts.method_override {
@@ -91,10 +85,10 @@ pub(crate) fn plan<'a, B: Body>(shared: &'a Shared, request: &'a Request<B>) -> 
     };
     let named = shared.named(uri, &facts, request.headers(), request.extensions());
     let mut key = match (named, passes) {
-        (Ok(_) | Err(NoKey::Spelled), Some(why)) => return Plan::Bypass(why),
+        (Ok(_) | Err(NoKey::Spelled), Some(why)) => return Plan::Other(Other::Bypass(why)),
         (Ok(key), None) => key,
-        (Err(NoKey::Spelled), None) => return Plan::Respell,
-        (Err(why), _) => return no_key(why),
+        (Err(NoKey::Spelled), None) => return Plan::Other(Other::Respell),
+        (Err(why), _) => return Plan::Other(no_key(settings, why, read)),
     };
     let mut search = None;
     if settings.no_vary_search {
@@ -122,8 +116,33 @@ pub(crate) fn plan<'a, B: Body>(shared: &'a Shared, request: &'a Request<B>) -> 
         wants,
     };
     match with_content {
-        Some(lifetimes) => Plan::ReadContent(Box::new(look.own()), lifetimes),
+        Some(lifetimes) => Plan::Other(Other::ReadContent(Box::new(look.own()), lifetimes)),
         None => Plan::Look(look),
+    }
+}
+
+/// RFC 9111 section 4.4: an unsafe method, or one we do not know, invalidates.
+#[cold]
+fn write<B>(shared: &Shared, uri: &Uri, facts: &Facts<'_>, request: &Request<B>) -> Other {
+    let settings = &shared.settings;
+    let write = match shared.write(uri, facts, request) {
+        Ok(write) => Box::new(write),
+        Err(why) => return no_key(settings, why, false),
+    };
+    let post = settings.store_post && *request.method() == Method::POST;
+    if post && !facts.method_override && !settings.bypasses(facts) {
+        Other::Post(write)
+    } else {
+        Other::Write(write)
+    }
+}
+
+#[cold]
+fn no_key(settings: &Settings, why: NoKey, read: bool) -> Other {
+    match settings.keys.refusal(why) {
+        Some(status) => Other::Refuse(status, why.into()),
+        None if read => Other::Bypass(why.into()),
+        None => Other::Method,
     }
 }
 

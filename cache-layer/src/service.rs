@@ -8,7 +8,7 @@ use crate::head::HeadSent;
 use crate::key::respell_host;
 use crate::keyed::Keyed;
 use crate::miss::Miss;
-use crate::plan::{Plan, plan, prepare};
+use crate::plan::{Other, Plan, plan, prepare};
 use crate::post::Post;
 use crate::refresh::{is_renewable, refresh};
 use crate::rfc9111::reuse::Forward;
@@ -21,6 +21,7 @@ use http_body::Body;
 use std::fmt;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use tower::util::Oneshot;
 use tower::{BoxError, ServiceExt};
 use tower_service::Service;
 
@@ -78,6 +79,9 @@ impl<S: fmt::Debug> fmt::Debug for Cache<S> {
     }
 }
 
+/// The service's own future, of a request that is passed on as it is.
+type Passed<S, B> = Oneshot<S, Request<RequestBody<B>>>;
+
 impl<S, B, R> Service<Request<B>> for Cache<S>
 where
     S: Service<Request<RequestBody<B>>, Response = Response<R>> + Clone + Send + 'static,
@@ -90,7 +94,7 @@ where
 {
     type Response = Response<ResponseBody<R>>;
     type Error = S::Error;
-    type Future = ResponseFuture<tower::util::Oneshot<S, Request<RequestBody<B>>>, R, S::Error>;
+    type Future = ResponseFuture<Passed<S, B>, R, S::Error>;
 
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
         Poll::Ready(Ok(()))
@@ -104,33 +108,57 @@ where
             shared.counters.bypassed.count(Bypass::Overrides);
             return ResponseFuture::ready(rejection(status));
         }
-        // Taken apart on the way down only: a hit need not move it.
-        let after = match plan(shared, &request) {
-            Plan::Look(look) => {
-                let forward = match look.up(shared, request.headers()) {
-                    Ok(found) if !found.is_stale() || is_renewable(shared, &found, &request) => {
-                        shared.counters.hits.count();
-                        let response = look.answer(shared, &found, request.headers());
-                        if found.is_stale() {
-                            shared.counters.stale.count();
-                        }
-                        if found.renews() {
-                            let look = look.own();
-                            let (parts, _) = request.into_parts();
-                            let (service, none) = (&self.inner, Bytes::new());
-                            let (stored, usual) = (found.stored(), Lifetimes::Usual);
-                            refresh(shared, service, &parts, none, &look, stored, usual);
-                        }
-                        return ResponseFuture::ready(response);
+        let look = match plan(shared, &request) {
+            Plan::Look(look) => look,
+            Plan::Other(other) => return self.pass(other, request),
+        };
+        let forward = match look.up(shared, request.headers()) {
+            Ok(found) if !found.is_stale() || is_renewable(shared, &found, &request) => {
+                shared.counters.hits.count();
+                let response = look.answer(shared, &found, request.headers());
+                if found.renews() {
+                    if found.is_stale() {
+                        shared.counters.stale.count();
                     }
-                    Ok(_) => Forward::Stale,
-                    Err(forward) => forward,
-                };
+                    let look = look.own();
+                    let (parts, _) = request.into_parts();
+                    let (service, none) = (&self.inner, Bytes::new());
+                    let (stored, usual) = (found.stored(), Lifetimes::Usual);
+                    refresh(shared, service, &parts, none, &look, stored, usual);
+                }
+                return ResponseFuture::ready(response);
+            }
+            Ok(_) => Forward::Stale,
+            Err(forward) => forward,
+        };
+        self.pass(Other::Ask(look.own(), forward), request)
+    }
+}
+
+impl<S> Cache<S> {
+    /// What is no hit; apart from those, so that theirs is little code in one place.
+    #[cold]
+    fn pass<B, R>(
+        &mut self,
+        other: Other,
+        mut request: Request<B>,
+    ) -> ResponseFuture<Passed<S, B>, R, S::Error>
+    where
+        S: Service<Request<RequestBody<B>>, Response = Response<R>> + Clone + Send + 'static,
+        S::Future: Send + 'static,
+        S::Error: Send + 'static,
+        B: Body + Send + 'static,
+        B::Error: Into<BoxError>,
+        R: Body<Data = Bytes> + Send + 'static,
+        R::Error: Into<BoxError>,
+    {
+        let shared = &self.shared;
+        let after = match other {
+            Other::Ask(look, forward) => {
                 if look.wants.only_if_cached {
                     shared.counters.unsatisfied.count();
                     return ResponseFuture::ready(unsatisfied());
                 }
-                let look = look.own();
                 if !look.head_only && !look.wants.no_store {
                     let (parts, _) = request.into_parts();
                     let lifetimes = parts
@@ -154,9 +182,8 @@ where
                         .map(|sent| Box::new(Then::Update(sent))),
                 }
             }
-            Plan::Respell => {
+            Other::Respell => {
                 if respell_host(&mut request) {
-                    // Seldom, and a call from here would keep the compiler from inlining the rest.
                     let mut cache = self.clone();
                     let again = async move { cache.call(request).await };
                     return ResponseFuture::boxed(Box::pin(again));
@@ -164,31 +191,31 @@ where
                 shared.counters.bypassed.count(Bypass::Host);
                 After::nothing(Outcome::forwarded(Forward::Bypass))
             }
-            Plan::Refuse(status, why) => {
+            Other::Refuse(status, why) => {
                 shared.counters.bypassed.count(why);
                 return ResponseFuture::ready(rejection(status));
             }
-            Plan::Bypass(why) => {
+            Other::Bypass(why) => {
                 shared.counters.bypassed.count(why);
                 After::nothing(Outcome::forwarded(Forward::Bypass))
             }
-            Plan::Method => {
+            Other::Method => {
                 shared.counters.writes.count();
                 After::nothing(Outcome::forwarded(Forward::Method))
             }
-            Plan::Write(write) => {
+            Other::Write(write) => {
                 shared.counters.writes.count();
                 After {
                     outcome: Outcome::forwarded(Forward::Method),
                     then: Some(Box::new(Then::Invalidate(*write))),
                 }
             }
-            Plan::Post(write) => {
+            Other::Post(write) => {
                 shared.counters.writes.count();
                 let (post, (parts, body)) = (Post::new(self, write), request.into_parts());
                 return ResponseFuture::boxed(Box::pin(post.answer(parts, body)));
             }
-            Plan::ReadContent(look, lifetimes) => {
+            Other::ReadContent(look, lifetimes) => {
                 let keyed = Keyed::new(self, *look, lifetimes);
                 let (parts, body) = request.into_parts();
                 return ResponseFuture::boxed(Box::pin(keyed.answer(parts, body)));
