@@ -2,7 +2,7 @@
 
 use crate::fill::Lifetimes;
 use crate::key::{Named, NoKey};
-use crate::look::Look;
+use crate::look::{Found, Look};
 use crate::request::{Facts, target_uri};
 use crate::rfc9111::directives::RequestDirectives;
 use crate::rfc9111::reuse::Forward;
@@ -22,7 +22,7 @@ pub(crate) enum Plan<'a> {
     Other(Other),
 }
 
-/// What may become of a request that the store does not answer.
+/// What may become of a request that is no mere hit.
 pub(crate) enum Other {
     /// Turn it away.
     Refuse(StatusCode, Bypass),
@@ -38,6 +38,8 @@ pub(crate) enum Other {
     Post(Box<Write>),
     /// Read its content first, which is part of its key.
     ReadContent(Box<Look>, Lifetimes),
+    /// Answer by what was found, and fetch it anew in the background.
+    Renew(Look, Found),
     /// Ask the service, for nothing stored will do.
     Ask(Look, Forward),
 }

@@ -112,31 +112,20 @@ where
             Plan::Look(look) => look,
             Plan::Other(other) => return self.pass(other, request),
         };
-        let forward = match look.up(shared, request.headers()) {
-            Ok(found) if !found.is_stale() || is_renewable(shared, &found, &request) => {
+        let other = match look.up(shared, request.headers()) {
+            Ok(found) if !found.renews() => {
                 shared.counters.hits.count();
-                let response = look.answer(shared, &found, request.headers());
-                if found.renews() {
-                    if found.is_stale() {
-                        shared.counters.stale.count();
-                    }
-                    let look = look.own();
-                    let (parts, _) = request.into_parts();
-                    let (service, none) = (&self.inner, Bytes::new());
-                    let (stored, usual) = (found.stored(), Lifetimes::Usual);
-                    refresh(shared, service, &parts, none, &look, stored, usual);
-                }
-                return ResponseFuture::ready(response);
+                return ResponseFuture::ready(look.answer(shared, &found, request.headers()));
             }
-            Ok(_) => Forward::Stale,
-            Err(forward) => forward,
+            Ok(found) => Other::Renew(look.own(), found),
+            Err(forward) => Other::Ask(look.own(), forward),
         };
-        self.pass(Other::Ask(look.own(), forward), request)
+        self.pass(other, request)
     }
 }
 
 impl<S> Cache<S> {
-    /// What is no hit; apart from those, so that theirs is little code in one place.
+    /// What is more than a hit, or none; apart from those, so that theirs is little code in one place.
     #[cold]
     fn pass<B, R>(
         &mut self,
@@ -154,6 +143,21 @@ impl<S> Cache<S> {
     {
         let shared = &self.shared;
         let after = match other {
+            Other::Renew(look, found) => {
+                if found.is_stale() {
+                    if !is_renewable(shared, &found, &request) {
+                        return self.pass(Other::Ask(look, Forward::Stale), request);
+                    }
+                    shared.counters.stale.count();
+                }
+                shared.counters.hits.count();
+                let response = look.answer(shared, &found, request.headers());
+                let (parts, _) = request.into_parts();
+                let (service, none) = (&self.inner, Bytes::new());
+                let (stored, usual) = (found.stored(), Lifetimes::Usual);
+                refresh(shared, service, &parts, none, &look, stored, usual);
+                return ResponseFuture::ready(response);
+            }
             Other::Ask(look, forward) => {
                 if look.wants.only_if_cached {
                     shared.counters.unsatisfied.count();
