@@ -125,7 +125,8 @@ where
 }
 
 impl<S> Cache<S> {
-    /// What is more than a hit, or none; apart from those, so that theirs is little code in one place.
+    /// What is more than a hit, or none. Cold as hits go: their code is to lie together, and what comes here
+    /// has a service's work before it.
     #[cold]
     fn pass<B, R>(
         &mut self,

@@ -29,7 +29,7 @@ pub enum TopBy {
 }
 
 /// What is known of a key's count.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Count {
     pub(crate) digest: u128,
     pub(crate) count: u64,
@@ -68,7 +68,6 @@ struct Summary {
     slot_of: HashMap<u128, usize, Identity>,
 }
 
-#[derive(Clone, Copy)]
 struct Slot {
     count: Count,
     /// Where its number is in the heap.
@@ -77,11 +76,8 @@ struct Slot {
 
 impl Default for Summary {
     fn default() -> Self {
-        let count = Count {
-            digest: 0,
-            count: 0,
-            over: 0,
-        };
+        // Of nobody yet, and so the first to make way.
+        let count = Count::default();
         let slots = (0..KEYS).map(|at| Slot { count, at });
         Self {
             slots: slots.collect(),

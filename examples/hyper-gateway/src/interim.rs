@@ -203,19 +203,21 @@ impl<F: Future> Future for Held<F> {
         let Some(exchange) = this.exchange else {
             return this.answer.poll(context);
         };
-        if this.held.is_none() {
-            let Poll::Ready(answer) = this.answer.poll(context) else {
-                exchange.shared.lock().task = Some(context.waker().clone());
-                return Poll::Pending;
-            };
-            if exchange.poll_end().is_ready() {
-                return Poll::Ready(answer);
-            }
+        let answer = match this.held.take() {
+            Some(answer) => *answer,
+            None => match this.answer.poll(context) {
+                Poll::Ready(answer) => answer,
+                Poll::Pending => {
+                    exchange.shared.lock().task = Some(context.waker().clone());
+                    return Poll::Pending;
+                }
+            },
+        };
+        if exchange.poll_end().is_pending() {
             *this.held = Some(Box::new(answer));
-        } else if exchange.poll_end().is_ready() {
-            return Poll::Ready(*this.held.take().expect("it is here"));
+            return Poll::Pending;
         }
-        Poll::Pending
+        Poll::Ready(answer)
     }
 }
 

@@ -14,7 +14,7 @@ use crate::support::{Then, Upstream, gateway, read_to_end, status, until};
 async fn slow_heads_are_cut_off() {
     let upstream = Upstream::ok("", "").await;
     let gateway = gateway(upstream.address, "").await;
-    // Nothing, an HTTP/2 preface that never ends, half a head, an idle connection, half a second head.
+    // Nothing, an HTTP/2 preface that never ends, half a head, an idle connection, half of the next head.
     for beginning in [
         "",
         "PRI * HT",
