@@ -6,15 +6,16 @@ use std::{
     pin::pin,
     sync::{
         Arc, Mutex,
-        atomic::{AtomicU64, AtomicUsize, Ordering::SeqCst},
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::SeqCst},
         mpsc,
     },
+    thread,
     time::Duration,
 };
 
 use http::StatusCode;
 use memguard_layer::{Level, MemGuardHandle, MemGuardLayer};
-use support::{at_once, collect, echo, get, guard, poll_once, request, upload};
+use support::{Knob, at_once, collect, echo, get, guard, poll_once, request, upload};
 use tokio::time::{Instant, advance, sleep, sleep_until};
 use tower::{Layer, Service};
 
@@ -269,6 +270,34 @@ async fn one_round_serves_all_who_wait() {
     }
     rounds(&handle, 1).await;
     assert_eq!(heap.get(), 750);
+}
+
+/// As if a round had ended after a request read the heap, and before its own round began.
+#[tokio::test(start_paused = true)]
+async fn what_came_off_since_the_heap_was_read_is_not_asked_for_again() {
+    for (by_then, asks) in [(900, vec![150]), (800, vec![50]), (750, vec![])] {
+        let heap = Knob::default();
+        heap.set(by_then);
+        let (source, cache) = (heap.clone(), heap.clone());
+        let (request, is_read) = (thread::current().id(), AtomicBool::new(false));
+        let asked = Arc::new(Mutex::new(Vec::new()));
+        let calls = Arc::clone(&asked);
+        let mut service = MemGuardLayer::new(1000)
+            .source(move || {
+                let by_round = thread::current().id() != request;
+                match is_read.fetch_or(by_round, SeqCst) || by_round {
+                    true => source.get(),
+                    false => 990,
+                }
+            })
+            .reclaim_with(move |bytes| {
+                calls.lock().unwrap().push(bytes);
+                cache.free(bytes, 0)
+            })
+            .layer(echo());
+        assert_eq!(service.call(get()).await.unwrap().status(), StatusCode::OK);
+        assert_eq!((&*asked.lock().unwrap(), heap.get()), (&asks, 750));
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -250,12 +250,15 @@ impl Guard {
         };
         let span = self.gauge.shedding();
         is_shed(demand.priority, used, &span, fastrand::u64(..))
-            && !self.evictor.start(self, used - span.start)
+            && !self.evictor.start(self, used - span.start, heap)
     }
 
     /// Starts a round of reclaim if memory is getting short, and says whether one is under way.
     fn relieve(self: &Arc<Self>, heap: u64, level: Level) -> bool {
-        level >= Level::Soft && self.evictor.start(self, self.gauge.above_target(heap))
+        level >= Level::Soft
+            && self
+                .evictor
+                .start(self, self.gauge.above_target(heap), heap)
     }
 
     #[inline]
@@ -276,9 +279,9 @@ impl Guard {
 
     /// Starts or joins a round that makes room for `wanted` bytes; false if none is to be had.
     pub(crate) fn evict_for(self: &Arc<Self>, wanted: u64) -> bool {
-        let above_target = self.gauge.above_target(self.heap());
-        self.evictor
-            .start(self, self.lacks(wanted).max(above_target))
+        let heap = self.heap();
+        let ask = self.lacks(wanted).max(self.gauge.above_target(heap));
+        self.evictor.start(self, ask, heap)
     }
 
     pub(crate) fn no_room(self: &Arc<Self>, wanted: u64) -> Overloaded {

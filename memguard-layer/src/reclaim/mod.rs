@@ -56,9 +56,9 @@ impl Evictor {
             .unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Sees to it that a round is under way, and says whether one is: not without reclaimers, outside a tokio runtime,
-    /// for no bytes, or soon after a round in vain.
-    pub(crate) fn start(&self, guard: &Arc<Guard>, ask: u64) -> bool {
+    /// Sees to it that a round is under way for what is to come off a heap of so many bytes, and says whether one is: not
+    /// without reclaimers, outside a tokio runtime, for no bytes, or soon after a round in vain.
+    pub(crate) fn start(&self, guard: &Arc<Guard>, ask: u64, heap: u64) -> bool {
         if ask == 0 || self.reclaimers().is_empty() {
             return false;
         }
@@ -82,7 +82,7 @@ impl Evictor {
             },
         };
         let reclaimers = self.reclaimers().clone();
-        runtime.spawn_blocking(move || round.run(&reclaimers));
+        runtime.spawn_blocking(move || round.run(&reclaimers, heap));
         true
     }
 
@@ -107,8 +107,11 @@ struct Round {
 }
 
 impl Round {
-    fn run(mut self, reclaimers: &[Reclaimer]) {
+    fn run(mut self, reclaimers: &[Reclaimer], heap: u64) {
         let before = self.guard.measure().fresh();
+        // A round that ended while this one was asked for has freed it already.
+        let fell = heap.saturating_sub(before);
+        self.outcome.asked = self.outcome.asked.saturating_sub(fell);
         for reclaim in reclaimers {
             self.ask(reclaim);
         }
@@ -142,7 +145,9 @@ impl Drop for Round {
     fn drop(&mut self) {
         let mut state = self.guard.evictor().state();
         state.running = false;
-        state.record = state.record.after(self.outcome, Instant::now());
+        if self.outcome.asked > 0 {
+            state.record = state.record.after(self.outcome, Instant::now());
+        }
         drop(state);
         self.guard.line().wake();
     }
