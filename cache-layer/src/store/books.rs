@@ -58,7 +58,8 @@ impl Books {
         }
     }
 
-    fn try_open(&self) -> Option<Open<'_>> {
+    /// None while somebody is at them.
+    pub(super) fn try_open(&self) -> Option<Open<'_>> {
         match self.policy.try_lock() {
             Ok(open) => Some(open),
             Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),

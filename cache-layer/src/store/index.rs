@@ -1,6 +1,7 @@
 //! Entries by digest: readers of different keys do not wait for one another, nor for a writer's
 //! choice of whom to part with.
 
+use super::policy::Entry;
 use super::resource::Resource;
 use std::collections::HashMap;
 use std::hash::{BuildHasher, Hasher};
@@ -30,18 +31,28 @@ impl Index {
         read(self.shard(digest)).get(&digest).cloned()
     }
 
-    pub(super) fn insert(&self, digest: u128, resource: Arc<Resource>) {
-        // The older one is dropped when nobody waits for the lock any more.
-        let _older = write(self.shard(digest)).insert(digest, resource);
+    /// Whether this is what is there.
+    pub(super) fn has(&self, resource: &Arc<Resource>) -> bool {
+        let digest = resource.digest();
+        is_there(&read(self.shard(digest)), digest, resource)
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.shards.iter().map(|shard| read(shard).len()).sum()
+    }
+
+    /// Puts it in the place of an older one.
+    pub(super) fn insert(&self, resource: &Arc<Resource>) -> Option<Arc<Resource>> {
+        let digest = resource.digest();
+        write(self.shard(digest)).insert(digest, Arc::clone(resource))
     }
 
     /// Takes out what is there, if it is this.
-    pub(super) fn remove(&self, digest: u128, resource: &Arc<Resource>) {
+    pub(super) fn remove(&self, resource: &Arc<Resource>) -> bool {
+        let digest = resource.digest();
         let mut shard = write(self.shard(digest));
-        if shard
-            .get(&digest)
-            .is_some_and(|there| Arc::ptr_eq(there, resource))
-        {
+        let is_there = is_there(&shard, digest, resource);
+        if is_there {
             shard.remove(&digest);
             // A map that was large once is not kept large by what is left. Nobody waits for the lock
             // while the large one is given back: an allocator may use the occasion to tidy up.
@@ -53,6 +64,7 @@ impl Index {
                 drop(larger);
             }
         }
+        is_there
     }
 
     /// Takes out all.
@@ -79,6 +91,12 @@ impl Index {
     fn shard(&self, digest: u128) -> &Shard {
         &self.shards[(digest >> 122) as usize % SHARDS]
     }
+}
+
+fn is_there(shard: &Map, digest: u128, resource: &Arc<Resource>) -> bool {
+    shard
+        .get(&digest)
+        .is_some_and(|there| Arc::ptr_eq(there, resource))
 }
 
 fn read(shard: &Shard) -> RwLockReadGuard<'_, Map> {

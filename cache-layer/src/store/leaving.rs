@@ -1,5 +1,6 @@
 //! Parting with many entries: what is dead, and what is to give its memory back.
 
+use super::entering::Entered;
 use super::memory::MemoryStore;
 use super::policy::{Entry, Next, Policy};
 use super::resource::Resource;
@@ -63,7 +64,9 @@ impl MemoryStore {
         let mut gone = Vec::with_capacity(SLICE);
         let mut over = false;
         while !over && weight < bytes {
+            let mut entered = Entered::default();
             let mut books = parting.open();
+            let all = self.enter(&mut books, SLIVER, &mut entered);
             for taken in 1..=SLICE {
                 match next(&mut books) {
                     Next::One(entry) => {
@@ -71,15 +74,21 @@ impl MemoryStore {
                         gone.push(entry);
                     }
                     Next::NotYet => {}
-                    Next::Nobody => over = true,
+                    Next::Nobody => {
+                        over = all;
+                        break;
+                    }
                 }
                 let enough = taken >= SLIVER && parting.is_in_the_way();
-                if over || weight >= bytes || enough {
+                if weight >= bytes || enough {
                     break;
                 }
             }
             drop(books);
-            gone.drain(..).for_each(|entry| self.leave(&entry, counter));
+            self.see_off(&entered);
+            for entry in gone.drain(..) {
+                self.leave(&entry, counter);
+            }
         }
         weight
     }

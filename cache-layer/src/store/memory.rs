@@ -3,17 +3,18 @@
 //! It is our own because this bound is the point: moka's is an eventual one, which a burst of writers
 //! outruns, what it evicts is dropped some epochs later, and its look-up was a quarter of a hit.
 //!
-//! Readers go by the [`Index`] alone. Whoever puts something in asks the [`Policy`] who leaves, and
-//! an entry is in the one exactly if it is in the other, but for the moment of leaving. What leaves is
-//! dropped when no lock is held. Locks are taken in this order: a key's turn, the books, the index.
+//! Readers go by the [`Index`] alone: what it has is what is stored. The [`Policy`] says who leaves for
+//! what is put in, and knows of an entry once that is [entered](super::entering). What leaves is dropped
+//! when no lock is held. Locks are taken in this order: a key's turn, the books, the index or the notes.
 
-use super::books::{Books, Open, Parting};
+use super::books::{Books, Parting};
 use super::clock::Clock;
+use super::entering::{Note, Notes};
 use super::head::Head;
 use super::hottest::{Count, Hottest, TopBy, due, rest};
 use super::index::Index;
 use super::ledger::Ledger;
-use super::policy::{Cause, Entry, Eviction, Policy};
+use super::policy::{Entry, Eviction, Policy};
 use super::resource::{Resource, Variants};
 use super::stored::Stored;
 use crate::key::{Key, Lookup};
@@ -24,14 +25,16 @@ use tokio::time::Instant;
 
 pub(crate) struct MemoryStore {
     pub(super) index: Index,
-    books: Books,
+    pub(super) books: Books,
+    /// What the books do not know yet.
+    pub(super) notes: Notes,
     ledger: Arc<Ledger>,
     pub(super) clock: Clock,
     max_bytes: u64,
     max_variants: usize,
     eviction: Eviction,
     /// Writers of one key take turns: a resource is read, extended and put back.
-    writers: [Mutex<()>; 64],
+    writers: [Mutex<()>; 512],
     hottest: Hottest,
     pub(crate) evicted: Evicted,
 }
@@ -76,12 +79,13 @@ impl MemoryStore {
         Self {
             index: Index::new(),
             books: Books::new(Policy::new(max_bytes, eviction)),
+            notes: Notes::default(),
             ledger: Arc::new(Ledger::new(max_bytes.saturating_add(max_bytes / 4))),
             clock: Clock::new(max_idle),
             max_bytes,
             max_variants,
             eviction,
-            writers: [const { Mutex::new(()) }; 64],
+            writers: [const { Mutex::new(()) }; 512],
             hottest: Hottest::default(),
             evicted: Evicted::default(),
         }
@@ -137,7 +141,7 @@ impl MemoryStore {
         stands: impl Fn(&Head) -> bool,
     ) -> Put {
         let now = stored.head.received();
-        let _turn = self.turn(key.digest());
+        let turn = self.turn(key.digest());
         let mut variants = self.get(key, now).map_or_else(Variants::new, |old| {
             let worth = |other: &&Arc<Stored>| {
                 let renewed = renews.is_some_and(|renewed| Arc::ptr_eq(renewed, other));
@@ -165,35 +169,20 @@ impl MemoryStore {
         if !resource.is_counted() {
             return Put::NoRoom;
         }
-        self.admit(key.digest(), resource)
+        self.swap_in(&resource);
+        drop(turn);
+        match self.settle().turned_away(&resource) {
+            true => Put::NotWorthIt,
+            false => Put::Stored,
+        }
     }
 
-    fn admit(&self, digest: u128, resource: Arc<Resource>) -> Put {
-        let now = self.clock.now();
-        let mut books = self.books();
-        let older = self.index.get(digest);
-        let gone = books.admit(&resource, older.as_ref(), now);
-        let stays = !gone.iter().any(|(one, _)| Arc::ptr_eq(one, &resource));
-        if stays {
-            self.index.insert(digest, resource);
-        } else if let Some(older) = &older {
-            self.index.remove(digest, older);
-        }
-        drop(books);
+    /// Puts it in the place of what is there, on its key's turn.
+    pub(super) fn swap_in(&self, resource: &Arc<Resource>) {
+        let older = self.index.insert(resource);
         older.iter().for_each(|older| self.note_rest(older));
-        for (one, cause) in &gone {
-            self.leave(
-                one,
-                match cause {
-                    Cause::Expired => &self.evicted.expired,
-                    Cause::Room => &self.evicted.room,
-                },
-            );
-        }
-        match stays {
-            true => Put::Stored,
-            false => Put::NotWorthIt,
-        }
+        let entry = Arc::clone(resource);
+        self.notes.push(Note::Came { entry, older });
     }
 
     /// Makes room for so many bytes `more` on behalf of a fill that holds `own` already, if it can.
@@ -205,16 +194,14 @@ impl MemoryStore {
         if self.ledger.has_room(more) {
             return true;
         }
-        let others = self
-            .ledger
-            .bytes()
-            .saturating_sub(self.books().bytes() + own);
+        let stored = self.up_to_date(|books| books.bytes());
+        let others = self.ledger.bytes().saturating_sub(stored + own);
         if others > self.max_bytes / 8 || own.saturating_add(more) > self.max_bytes {
             return false;
         }
         let most = self.max_bytes.saturating_add(self.max_bytes / 4);
         let goal = most.saturating_sub(others.saturating_add(own).saturating_add(more));
-        let excess = self.books().bytes().saturating_sub(goal);
+        let excess = stored.saturating_sub(goal);
         self.evict(excess, &self.evicted.room);
         self.ledger.has_room(more)
     }
@@ -227,18 +214,22 @@ impl MemoryStore {
 
     /// False if it had left already.
     pub(super) fn take_out(&self, resource: &Arc<Resource>) -> bool {
-        let was_there = self.books().remove(resource);
+        let was_there = self.leave(resource, &self.evicted.invalidated);
         if was_there {
-            self.leave(resource, &self.evicted.invalidated);
+            self.notes.push(Note::Left(Arc::clone(resource)));
+            self.settle();
         }
         was_there
     }
 
-    /// One whom the books know no more leaves the index too.
-    pub(super) fn leave(&self, resource: &Arc<Resource>, counter: &Counter) {
-        self.index.remove(resource.digest(), resource);
-        self.note_rest(resource);
-        counter.count();
+    /// Takes it out of the index, if it has not left already.
+    pub(super) fn leave(&self, resource: &Arc<Resource>, counter: &Counter) -> bool {
+        let was_there = self.index.remove(resource);
+        if was_there {
+            self.note_rest(resource);
+            counter.count();
+        }
+        was_there
     }
 
     fn note_rest(&self, resource: &Resource) {
@@ -250,12 +241,9 @@ impl MemoryStore {
     }
 
     pub(crate) fn clear(&self) {
-        let mut books = self.books();
         let new = Policy::new(self.max_bytes, self.eviction);
-        let old = std::mem::replace(&mut *books, new);
-        let entries = self.index.clear();
-        drop(books);
-        drop(old);
+        let (_old, entries) =
+            self.up_to_date(|books| (std::mem::replace(books, new), self.index.clear()));
         for entry in entries {
             self.note_rest(&entry);
             self.evicted.invalidated.count();
@@ -263,16 +251,12 @@ impl MemoryStore {
     }
 
     pub(crate) fn entries(&self) -> u64 {
-        self.books().len() as u64
+        self.index.len() as u64
     }
 
-    fn turn(&self, digest: u128) -> MutexGuard<'_, ()> {
+    pub(super) fn turn(&self, digest: u128) -> MutexGuard<'_, ()> {
         let turn = &self.writers[digest as usize % self.writers.len()];
         turn.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn books(&self) -> Open<'_> {
-        self.books.open()
     }
 
     pub(super) fn parting(&self) -> Parting<'_> {

@@ -2,6 +2,7 @@
 
 mod books;
 mod clock;
+mod entering;
 mod head;
 mod hottest;
 mod index;

@@ -113,9 +113,8 @@ impl<E: Entry> Policy<E> {
     /// itself perhaps.
     pub(crate) fn admit(&mut self, entry: &Arc<E>, older: Option<&Arc<E>>, now: u64) -> Gone<E> {
         let mut gone = Gone::new();
-        if let Some(older) = older {
-            self.remove(older);
-        }
+        // Who has left already has no place to give.
+        let older = older.filter(|older| self.remove(older));
         if entry.weight() > self.max_bytes {
             gone.push((Arc::clone(entry), Cause::Room));
             return gone;
