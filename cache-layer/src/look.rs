@@ -36,11 +36,12 @@ pub(crate) struct Look<K = Key> {
 
 impl Look<Named<'_>> {
     /// For those who need it longer than the request lies where it is.
-    pub(crate) fn own(self) -> Look {
+    #[cold]
+    pub(crate) fn own(&self) -> Look {
         Look {
-            key: self.key.into_key(),
-            search: self.search,
-            wants: self.wants,
+            key: self.key.to_key(),
+            search: self.search.clone(),
+            wants: self.wants.clone(),
             asked: self.asked,
             conditions: self.conditions,
             range: self.range,

@@ -14,14 +14,6 @@ use crate::write::Write;
 use http::{Method, Request, StatusCode, Uri, header};
 use http_body::Body;
 
-/// What to do with a request, as far as its head tells.
-pub(crate) enum Plan<'a> {
-    /// Look into the store.
-    Look(Look<Named<'a>>),
-    /// Something else.
-    Other(Other),
-}
-
 /// What may become of a request that is no mere hit.
 pub(crate) enum Other {
     /// Turn it away.
@@ -55,7 +47,12 @@ fn is_read(method: &Method) -> bool {
     *method == Method::GET || *method == Method::HEAD
 }
 
-pub(crate) fn plan<'a, B: Body>(shared: &'a Shared, request: &'a Request<B>) -> Plan<'a> {
+/// Has the store looked into, if that is what to do with a request as far as its head tells.
+pub(crate) fn plan<'a, B: Body, T>(
+    shared: &'a Shared,
+    request: &'a Request<B>,
+    up: impl FnOnce(&Look<Named<'a>>) -> Result<T, Other>,
+) -> Result<T, Other> {
     let (method, settings) = (request.method(), &shared.settings);
     let read = is_read(method);
     let with_content = if read {
@@ -66,12 +63,12 @@ pub(crate) fn plan<'a, B: Body>(shared: &'a Shared, request: &'a Request<B>) -> 
     let query = method.as_str() == "QUERY";
     if !read && with_content.is_none() && (method.is_safe() || *method == Method::CONNECT || query)
     {
-        return Plan::Other(Other::Method);
+        return Err(Other::Method);
     }
     let facts = settings.facts(request.headers());
     let uri = target_uri(request);
     if !read && with_content.is_none() {
-        return Plan::Other(write(shared, uri, &facts, request));
+        return Err(write(shared, uri, &facts, request));
     }
     let has_content = read && (facts.chunked || !request.body().is_end_stream());
     let passes = if facts.method_override {
@@ -87,10 +84,10 @@ pub(crate) fn plan<'a, B: Body>(shared: &'a Shared, request: &'a Request<B>) -> 
     };
     let named = shared.named(uri, &facts, request.headers(), request.extensions());
     let mut key = match (named, passes) {
-        (Ok(_) | Err(NoKey::Spelled), Some(why)) => return Plan::Other(Other::Bypass(why)),
+        (Ok(_) | Err(NoKey::Spelled), Some(why)) => return Err(Other::Bypass(why)),
         (Ok(key), None) => key,
-        (Err(NoKey::Spelled), None) => return Plan::Other(Other::Respell),
-        (Err(why), _) => return Plan::Other(no_key(settings, why, read)),
+        (Err(NoKey::Spelled), None) => return Err(Other::Respell),
+        (Err(why), _) => return Err(no_key(settings, why, read)),
     };
     let mut search = None;
     if settings.no_vary_search {
@@ -118,8 +115,8 @@ pub(crate) fn plan<'a, B: Body>(shared: &'a Shared, request: &'a Request<B>) -> 
         wants,
     };
     match with_content {
-        Some(lifetimes) => Plan::Other(Other::ReadContent(Box::new(look.own()), lifetimes)),
-        None => Plan::Look(look),
+        Some(lifetimes) => Err(Other::ReadContent(Box::new(look.own()), lifetimes)),
+        None => up(&look),
     }
 }
 

@@ -8,7 +8,7 @@ use crate::head::HeadSent;
 use crate::key::respell_host;
 use crate::keyed::Keyed;
 use crate::miss::Miss;
-use crate::plan::{Other, Plan, plan, prepare};
+use crate::plan::{Other, plan, prepare};
 use crate::post::Post;
 use crate::refresh::{is_renewable, refresh};
 use crate::rfc9111::reuse::Forward;
@@ -108,19 +108,20 @@ where
             shared.counters.bypassed.count(Bypass::Overrides);
             return ResponseFuture::ready(rejection(status));
         }
-        let look = match plan(shared, &request) {
-            Plan::Look(look) => look,
-            Plan::Other(other) => return self.pass(other, request),
-        };
-        let other = match look.up(shared, request.headers()) {
-            Ok(found) if !found.renews() => {
-                shared.counters.hits.count();
-                return ResponseFuture::ready(look.answer(shared, &found, request.headers()));
+        let planned = plan(shared, &request, |look| {
+            match look.up(shared, request.headers()) {
+                Ok(found) if !found.renews() => {
+                    shared.counters.hits.count();
+                    Ok(look.answer(shared, &found, request.headers()))
+                }
+                Ok(found) => Err(Other::Renew(look.own(), found)),
+                Err(forward) => Err(Other::Ask(look.own(), forward)),
             }
-            Ok(found) => Other::Renew(look.own(), found),
-            Err(forward) => Other::Ask(look.own(), forward),
-        };
-        self.pass(other, request)
+        });
+        match planned {
+            Ok(response) => ResponseFuture::ready(response),
+            Err(other) => self.pass(other, request),
+        }
     }
 }
 

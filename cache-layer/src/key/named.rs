@@ -90,6 +90,13 @@ impl<'a> Named<'a> {
         }
     }
 
+    pub(crate) fn to_key(&self) -> Key {
+        match self {
+            Self::Target(target) => target.to_key(),
+            Self::Whole(key) => key.clone(),
+        }
+    }
+
     pub(crate) fn into_key(self) -> Key {
         match self {
             Self::Target(target) => target.to_key(),
