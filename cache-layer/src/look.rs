@@ -37,8 +37,8 @@ pub(crate) struct Look<K = Key> {
 impl Look<Named<'_>> {
     /// For those who need it longer than the request lies where it is.
     #[cold]
-    pub(crate) fn own(&self) -> Look {
-        Look {
+    pub(crate) fn own(&self) -> Box<Look> {
+        Box::new(Look {
             key: self.key.to_key(),
             search: self.search.clone(),
             wants: self.wants.clone(),
@@ -46,7 +46,7 @@ impl Look<Named<'_>> {
             conditions: self.conditions,
             range: self.range,
             head_only: self.head_only,
-        }
+        })
     }
 }
 

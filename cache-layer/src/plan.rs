@@ -31,9 +31,9 @@ pub(crate) enum Other {
     /// Read its content first, which is part of its key.
     ReadContent(Box<Look>, Lifetimes),
     /// Answer by what was found, and fetch it anew in the background.
-    Renew(Look, Found),
+    Renew(Box<Look>, Found),
     /// Ask the service, for nothing stored will do.
-    Ask(Look, Forward),
+    Ask(Box<Look>, Forward),
 }
 
 /// Brings a request into the form that its key is made of.
@@ -115,7 +115,7 @@ pub(crate) fn plan<'a, B: Body, T>(
         wants,
     };
     match with_content {
-        Some(lifetimes) => Err(Other::ReadContent(Box::new(look.own()), lifetimes)),
+        Some(lifetimes) => Err(Other::ReadContent(look.own(), lifetimes)),
         None => up(&look),
     }
 }

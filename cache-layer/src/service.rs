@@ -174,7 +174,7 @@ impl<S> Cache<S> {
                     let miss = Miss {
                         shared: Arc::clone(shared),
                         service: self.inner.clone(),
-                        look,
+                        look: *look,
                         forward,
                         content: Bytes::new(),
                         lifetimes,

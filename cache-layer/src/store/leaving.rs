@@ -5,6 +5,7 @@ use super::memory::MemoryStore;
 use super::policy::{Entry, Next, Policy};
 use super::resource::Resource;
 use crate::stats::Counter;
+use std::thread;
 
 /// How many entries leave while the books are closed to others, where no request waits; and how many
 /// where some do: else many requests could keep a full memory from getting emptier.
@@ -18,17 +19,16 @@ impl MemoryStore {
     /// Removes what is of no use to anybody any more.
     pub(crate) fn sweep(&self) {
         let now = self.clock.now();
-        self.in_slices(u64::MAX, &self.evicted.expired, |books| {
-            books.pop_useless(now, LOOKS)
-        });
+        // Who goes of its own accord, with no lock held, is seldom stopped while it holds one.
+        let next = |books: &mut Policy<Resource>| books.pop_useless(now, LOOKS);
+        self.in_slices(u64::MAX, &self.evicted.expired, next, thread::yield_now);
     }
 
     /// Removes what has expired, useful or not, of so many bytes; returns what they weighed.
     pub(crate) fn drop_expired(&self, bytes: u64) -> u64 {
         let now = self.clock.now();
-        self.in_slices(bytes, &self.evicted.expired, |books| {
-            books.pop_expired(now, LOOKS)
-        })
+        let next = |books: &mut Policy<Resource>| books.pop_expired(now, LOOKS);
+        self.in_slices(bytes, &self.evicted.expired, next, || ())
     }
 
     /// Removes what the policy values least, of so many bytes; returns what they weighed.
@@ -37,7 +37,8 @@ impl MemoryStore {
     }
 
     pub(super) fn evict(&self, bytes: u64, counter: &Counter) -> u64 {
-        self.in_slices(bytes, counter, |books| books.pop_coldest(LOOKS))
+        let next = |books: &mut Policy<Resource>| books.pop_coldest(LOOKS);
+        self.in_slices(bytes, counter, next, || ())
     }
 
     /// Removes those that are so; returns what they weighed.
@@ -52,12 +53,14 @@ impl MemoryStore {
     }
 
     /// Parts with one after the other, of so many bytes in all, and lets requests at the books soon after
-    /// one has begun to wait for them; returns the bytes that they weighed.
+    /// one has begun to wait for them; does something else `between` slices. Returns the bytes that they
+    /// weighed.
     fn in_slices(
         &self,
         bytes: u64,
         counter: &Counter,
         next: impl Fn(&mut Policy<Resource>) -> Next<Resource>,
+        between: impl Fn(),
     ) -> u64 {
         let parting = self.parting();
         let mut weight = 0;
@@ -89,6 +92,7 @@ impl MemoryStore {
             for entry in gone.drain(..) {
                 self.leave(&entry, counter);
             }
+            between();
         }
         weight
     }

@@ -62,6 +62,7 @@ impl Evicted {
 /// What became of an answer that was put in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Put {
+    /// At least until the books are free, if they are not.
     Stored,
     /// It would have taken more bytes than there are.
     NoRoom,
