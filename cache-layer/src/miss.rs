@@ -146,7 +146,7 @@ impl<S> Miss<S> {
             ask,
             fallback,
         };
-        let task = tokio::spawn(job.run(sender));
+        let task = job.spawn(sender);
         let reply = Reply {
             shared: &shared,
             look: &look,

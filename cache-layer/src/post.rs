@@ -103,7 +103,8 @@ impl<S> Post<S> {
                 arrival.settle(response, sender).await;
             }
         };
-        tokio::spawn(task);
+        // Boxed as a job is.
+        tokio::spawn(Box::pin(task));
         let told: Result<Answer<R>, S::Error> = match receiver.await {
             Ok(answer) => answer,
             // The runtime is shutting down, and this future with it.

@@ -64,7 +64,7 @@ pub(crate) fn refresh<S, B, R>(
         fallback: None,
     };
     let (nobody, _) = oneshot::channel();
-    tokio::spawn(job.run(nobody));
+    job.spawn(nobody);
 }
 
 /// Whether a request that any client could have sent can fetch it anew: else it is not used stale.

@@ -16,6 +16,7 @@ use http::{HeaderMap, Request, Response, StatusCode, request, response};
 use http_body::Body;
 use std::sync::Arc;
 use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tower_service::Service;
 
@@ -65,8 +66,21 @@ pub(crate) enum Answer<R> {
 pub(crate) type Leader<R, E> = oneshot::Sender<Result<Answer<R>, E>>;
 
 impl<S> Job<S> {
+    /// Runs in a task of its own. In a box: a task is moved half a dozen times before it runs, and once it is
+    /// over, and this one is some thousand bytes large.
+    pub(crate) fn spawn<B, R>(self, leader: Leader<R, S::Error>) -> JoinHandle<()>
+    where
+        S: Service<Request<RequestBody<B>>, Response = Response<R>> + Clone + Send + 'static,
+        S::Future: Send,
+        S::Error: Send + 'static,
+        B: Send + 'static,
+        R: Body<Data = Bytes> + Send + 'static,
+    {
+        tokio::spawn(Box::pin(self.run(leader)))
+    }
+
     /// Runs to the end of the body, or until nobody cares for it any more.
-    pub(crate) async fn run<B, R>(self, leader: Leader<R, S::Error>)
+    async fn run<B, R>(self, leader: Leader<R, S::Error>)
     where
         S: Service<Request<RequestBody<B>>, Response = Response<R>> + Clone,
         R: Body<Data = Bytes>,
