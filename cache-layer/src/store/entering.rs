@@ -67,10 +67,12 @@ impl Entered {
 }
 
 impl MemoryStore {
-    /// Enters some of what is noted, unless somebody is at the books: then whoever opens them next does.
+    /// Enters some of what is noted, unless somebody is at the books: then whoever opens them next does. Only
+    /// where memory is over its bound, somebody must leave before more may come.
     pub(super) fn settle(&self) -> Entered {
         let mut entered = Entered::default();
-        let books = match self.notes.are_many() {
+        let over = self.ledger().bytes().saturating_sub(self.max_bytes);
+        let books = match self.notes.are_many() || over > self.max_bytes / 64 {
             true => Some(self.books.open()),
             false => self.books.try_open(),
         };
@@ -211,7 +213,7 @@ mod tests {
 
     #[test]
     fn what_is_yet_to_be_entered_is_bounded() {
-        let store = store(Eviction::TinyLfu);
+        let store = MemoryStore::new(1 << 30, Eviction::TinyLfu, 8, None);
         let key = key(1);
         let stopped = store.books.open();
         thread::scope(|threads| {
@@ -226,6 +228,26 @@ mod tests {
         });
         assert_entered(&store);
         assert_eq!(store.entries(), 1);
+    }
+
+    #[test]
+    fn where_memory_is_full_somebody_leaves_before_more_come() {
+        let store = store(Eviction::Lru);
+        let keys: Vec<_> = (0..5000).map(key).collect();
+        let (slack, bytes) = (ROOM / 64, || store.ledger().bytes());
+        thread::scope(|threads| {
+            let stopped = store.books.open();
+            let (store, keys) = (&store, &keys);
+            threads.spawn(move || keys.iter().for_each(|key| drop(put(store, key))));
+            while bytes() <= ROOM + slack {
+                thread::yield_now();
+            }
+            (0..1000).for_each(|_| thread::yield_now());
+            assert!(bytes() < ROOM + slack + 1000, "{}", bytes());
+            drop(stopped);
+        });
+        assert_entered(&store);
+        assert!((ROOM / 2..=ROOM).contains(&bytes()), "{}", bytes());
     }
 
     #[test]

@@ -30,7 +30,7 @@ pub(crate) struct MemoryStore {
     pub(super) notes: Notes,
     ledger: Arc<Ledger>,
     pub(super) clock: Clock,
-    max_bytes: u64,
+    pub(super) max_bytes: u64,
     max_variants: usize,
     eviction: Eviction,
     /// Writers of one key take turns: a resource is read, extended and put back.
@@ -188,7 +188,7 @@ impl MemoryStore {
 
     /// Makes room for so many bytes `more` on behalf of a fill that holds `own` already, if it can.
     ///
-    /// What is stored never exceeds its bound; what is on its way, or still read after it has left, may
+    /// What is entered never exceeds its bound; what is on its way, or still read after it has left, may
     /// take a quarter more together with it. A fill's own answer may push others out beyond that, not all
     /// that are on their way together.
     pub(crate) fn make_room(&self, own: u64, more: u64) -> bool {
