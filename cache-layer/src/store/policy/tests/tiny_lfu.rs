@@ -115,3 +115,19 @@ fn it_learns_anew_when_the_traffic_changes() {
     let tiny_lfu = ratio(Eviction::TinyLfu, back);
     assert!(tiny_lfu > lru + 5.0, "{tiny_lfu} {lru}");
 }
+
+#[test]
+fn who_has_left_has_no_place_to_give() {
+    let mut cache = Cache::new(10_000, Eviction::TinyLfu);
+    // The last two are in the window, the first is among the others.
+    (1..5).for_each(|key| assert!(cache.put(key, 50).is_empty()));
+    let first = Arc::clone(&cache.there[&1]);
+    assert_ne!(first.place.segment(), cache.there[&4].place.segment());
+    let newest = |cache: &Cache| cache.there[&1].place.segment();
+    cache.put(1, 50);
+    assert_eq!(newest(&cache), first.place.segment(), "it takes its place");
+    let second = Arc::clone(&cache.there[&1]);
+    assert!(cache.policy.remove(&second));
+    cache.put(1, 50);
+    assert_ne!(newest(&cache), first.place.segment(), "a newcomer");
+}
