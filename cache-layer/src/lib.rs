@@ -161,10 +161,10 @@
 //!
 //! # Memory
 //!
-//! What is stored never takes more than the bytes it is given, at no moment: who leaves is decided before
-//! a newcomer enters, and leaves at once. Answers on their way in, and bodies that slow clients still
-//! read after their entries have left, may take a quarter more together with it; beyond that, answers
-//! stream through and are not stored. [`CacheStats::bytes`] counts all of it as it is really held:
+//! What is stored takes no more than the bytes it is given, but for the moment in which it is decided who
+//! leaves for a newcomer. With answers on their way in, and bodies that slow clients still read after
+//! their entries have left, it takes a quarter more at most, at every moment: answers for which that is
+//! not enough stream through and are not stored. [`CacheStats::bytes`] counts all of it as it is really held:
 //! bodies, fields, keys and bookkeeping.
 //!
 //! Who leaves is whoever has expired, then whom the [`Eviction`] policy values least. By default that is

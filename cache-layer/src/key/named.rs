@@ -99,8 +99,8 @@ impl<'a> Named<'a> {
 
     pub(crate) fn into_key(self) -> Key {
         match self {
-            Self::Target(target) => target.to_key(),
             Self::Whole(key) => key,
+            target => target.to_key(),
         }
     }
 }

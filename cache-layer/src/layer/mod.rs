@@ -41,9 +41,10 @@ impl CacheLayer {
     /// A cache of at most so many bytes, counted as they are really held: bodies, fields, keys and
     /// bookkeeping. At least 4,096.
     ///
-    /// What is stored never exceeds it. Answers on their way into the store, and bodies that clients
-    /// still read after their entries have left, may take a quarter more together with it; beyond that,
-    /// answers stream through and nothing is stored.
+    /// What is stored does not exceed it, but for the moment in which it is decided who leaves for a
+    /// newcomer. With answers on their way into the store, and bodies that clients still read after their
+    /// entries have left, it takes a quarter more at most, at every moment: answers for which that is not
+    /// enough stream through and nothing is stored.
     ///
     /// # Panics
     ///

@@ -41,7 +41,7 @@ impl Index {
         self.shards.iter().map(|shard| read(shard).len()).sum()
     }
 
-    /// Puts it in the place of an older one.
+    /// Puts it in the place of an older one, which is for the caller to drop: nobody waits for that.
     pub(super) fn insert(&self, resource: &Arc<Resource>) -> Option<Arc<Resource>> {
         let digest = resource.digest();
         write(self.shard(digest)).insert(digest, Arc::clone(resource))

@@ -3,6 +3,7 @@
 #![allow(dead_code, reason = "each test binary uses its part")]
 
 #[cfg(target_os = "linux")]
+pub(crate) mod delay;
 pub(crate) mod purge;
 pub(crate) mod random;
 

@@ -3,9 +3,12 @@
 //!
 //! `cargo test -p ratelimit-layer --lib table::loom` runs the models alone; they need no flags.
 
+// The model is the source itself, not a copy of it.
+#[path = "slot.rs"]
+#[allow(clippy::duplicate_mod, clippy::modulo_one, dead_code)]
+mod slot;
 #[path = "slots.rs"]
 #[allow(clippy::duplicate_mod, clippy::modulo_one, dead_code)]
-// The model is the source itself, not a copy of it.
 mod slots;
 
 mod sync {

@@ -32,6 +32,7 @@
 //! tenants a multiple of eight times, to the same nanosecond, between one check's load and its
 //! exchange. `loom.rs` compiles the same source against loom and explores its interleavings.
 
+mod slot;
 mod slots;
 mod word;
 
